@@ -1,0 +1,62 @@
+/*
+ * fs.h - the only path code: opening, reading, writing and removing with a hostile tree in mind.
+ */
+#ifndef CARREL_FS_H
+#define CARREL_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+
+/*
+ * openat2 with O_CLOEXEC added. `resolve` is the RESOLVE_* set of openat2(2). Below a directory that a user
+ * can write, always RESOLVE_IN_ROOT, or RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS. A descriptor or -errno.
+ */
+int fs_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+
+/* Whether `name` is one component of a path: no slash, not empty, "." or "..". */
+bool fs_is_component(const char *name);
+
+/*
+ * Make sure `path` (absolute, every parent trusted) is a directory of root's with exactly `mode`, making it if
+ * missing, and open it O_PATH | O_DIRECTORY | O_NOFOLLOW. A wrong owner or a mode writable by others is
+ * -EPERM with a message. Returns the descriptor or -errno.
+ */
+int fs_ensure_dir(const char *path, mode_t mode, struct carrel_error *err);
+
+/* The same relative to dirfd: `name` is one component. */
+int fs_ensure_dir_at(int dirfd, const char *name, mode_t mode, uid_t uid, gid_t gid,
+		     struct carrel_error *err);
+
+/*
+ * Read a whole small file into buf (at most size-1 bytes, NUL added). The file must be regular: a FIFO
+ * never blocks. Larger is -EFBIG. Returns the length or -errno. No trailing newline is removed. A symlink
+ * as the last component is -ELOOP.
+ */
+ssize_t fs_read_at(int dirfd, const char *path, char *buf, size_t size);
+
+/* The same of a file opened by the caller (O_NONBLOCK), from its current position. */
+ssize_t fs_read_fd(int fd, char *buf, size_t size);
+
+/* Write `data` to an existing kernel file (proc, sysfs, cgroup) in one write. 0 or -errno. */
+int fs_write_at(int dirfd, const char *path, const char *data);
+
+/* Replace dirfd/name by a file with this content: temporary file, fsync, rename. 0 or -errno. */
+int fs_replace_at(int dirfd, const char *name, const char *data, size_t size, mode_t mode);
+
+/*
+ * Remove dirfd/name (one component) with all below it. Follows no link, crosses no mount; a missing name is success.
+ * 0 or the first -errno, having gone on.
+ */
+int fs_remove_tree(int dirfd, const char *name);
+
+/* Take an exclusive lock on an open file, waiting at most timeout_ms. 0, -ETIMEDOUT, -errno. */
+int fs_lock(int fd, int timeout_ms);
+
+/* Milliseconds of CLOCK_MONOTONIC, for deadlines. */
+int64_t fs_now_ms(void);
+
+#endif

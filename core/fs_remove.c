@@ -1,0 +1,176 @@
+/*
+ * fs_remove.c - fs_remove_tree of fs.h: a tree that its former user made as hard to remove as they could.
+ *
+ * The tree may be a million levels deep or wide, so there is no recursion and one descriptor at a time: down by
+ * openat2 of one component, up by "..", which must be the directory that was left. A level costs 48 bytes.
+ * After a child the parent is read from its start again: what could be removed is gone by then, what
+ * could not is in the level's list of leftovers.
+ */
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "fs.h"
+
+struct level {
+	dev_t dev;
+	ino_t ino;
+	ino_t entry; /* d_ino in the parent, which an overlay may number otherwise */
+	ino_t *left; /* subdirectories that cannot be removed */
+	size_t lefts;
+};
+
+struct removal {
+	struct level *levels;
+	size_t depth, room;
+	int fd;	   /* the directory of the deepest level */
+	int error; /* the first one, negative */
+};
+
+static void note(struct removal *rm, int error)
+{
+	if (rm->error == 0)
+		rm->error = error;
+}
+
+static bool is_left(const struct level *level, ino_t ino)
+{
+	for (size_t i = 0; i < level->lefts; i++) {
+		if (level->left[i] == ino)
+			return true;
+	}
+	return false;
+}
+
+static int leave(struct level *level, ino_t ino)
+{
+	ino_t *more = reallocarray(level->left, level->lefts + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	level->left = more;
+	level->left[level->lefts++] = ino;
+	return 0;
+}
+
+/* Go down into `name`. 0, or -errno when it cannot be entered, e.g. -EXDEV for a mount point. */
+static int descend(struct removal *rm, int dirfd, const char *name, ino_t entry)
+{
+	struct stat st;
+	_cleanup_close_ int fd = fs_openat2(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, 0,
+					    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (rm->depth == rm->room) {
+		size_t room = rm->room ? rm->room * 2 : 64;
+		struct level *more = reallocarray(rm->levels, room, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		rm->levels = more;
+		rm->room = room;
+	}
+	rm->levels[rm->depth++] = (struct level){ .dev = st.st_dev, .ino = st.st_ino, .entry = entry };
+	close_fd(&rm->fd);
+	rm->fd = steal_fd(&fd);
+	return 0;
+}
+
+/* Go back up. A child that could not be emptied is a leftover of its parent. */
+static int ascend(struct removal *rm)
+{
+	struct level done = rm->levels[--rm->depth];
+	struct stat st;
+
+	free(done.left);
+	if (rm->depth == 0)
+		return 0;
+	struct level *parent = &rm->levels[rm->depth - 1];
+	_cleanup_close_ int fd = openat(rm->fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_dev != parent->dev || st.st_ino != parent->ino)
+		return -ESTALE; /* somebody moved it: what is above is not ours to touch */
+	close_fd(&rm->fd);
+	rm->fd = steal_fd(&fd);
+	return done.lefts ? leave(parent, done.entry) : 0;
+}
+
+/* Remove one entry. 1: it is a directory with something in it. 0: gone. -errno. */
+static int remove_entry(int dirfd, const char *name, unsigned char type)
+{
+	if (type != DT_DIR) {
+		if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != EISDIR)
+			return -errno;
+	}
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
+}
+
+/* Empty the current directory up to the first child that is not empty. 1: went down into that one. 0: done. */
+static int sweep(struct removal *rm)
+{
+	struct level *level = &rm->levels[rm->depth - 1];
+	struct dirent *entry;
+	int copy = openat(rm->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!dir) {
+		int r = -errno;
+		close_fd(&copy);
+		return r;
+	}
+	while ((entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    is_left(level, entry->d_ino))
+			continue;
+		int r = remove_entry(copy, entry->d_name, entry->d_type);
+		if (r > 0) {
+			r = descend(rm, copy, entry->d_name, entry->d_ino);
+			if (r == 0)
+				return 1;
+		}
+		if (r < 0) {
+			note(rm, r);
+			r = leave(level, entry->d_ino);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int fs_remove_tree(int dirfd, const char *name)
+{
+	struct removal rm = { .fd = -EBADF };
+
+	if (!fs_is_component(name))
+		return -EINVAL;
+	int r = remove_entry(dirfd, name, DT_UNKNOWN);
+	if (r <= 0)
+		return r;
+	r = descend(&rm, dirfd, name, 0);
+	while (r == 0 && rm.depth > 0) {
+		r = sweep(&rm);
+		if (r == 0)
+			r = ascend(&rm);
+		else if (r > 0)
+			r = 0;
+	}
+	if (r < 0)
+		note(&rm, r);
+	while (rm.depth > 0)
+		free(rm.levels[--rm.depth].left);
+	free(rm.levels);
+	close_fd(&rm.fd);
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		note(&rm, -errno);
+	return rm.error;
+}

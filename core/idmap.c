@@ -1,0 +1,223 @@
+/*
+ * idmap.c - see idmap.h. Used by the keeper, as root, on the host.
+ */
+#include "idmap.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "text.h"
+
+/*
+ * Where blocks are made up when /etc/subuid has none: from 2^31, above login uids, the default subordinate
+ * ranges and systemd's container range (524288..1879048191), below the reserved ids at the very top.
+ */
+#define FIRST_BLOCK 0x80000000u
+#define BLOCKS	    32000u
+
+#define IDS_FILE "ids"
+
+/* One decimal number and the character after it. Moves *at past both. */
+static bool take_number(char **at, char after, uint32_t *value)
+{
+	char *end = *at;
+
+	errno = 0;
+	unsigned long n = **at >= '0' && **at <= '9' ? strtoul(*at, &end, 10) : 0;
+	if (end == *at || errno || n > UINT32_MAX - IDMAP_COUNT || *end != after)
+		return false;
+	*value = (uint32_t)n;
+	*at = end + 1;
+	return true;
+}
+
+/* "<uid base> <gid base>\n" of the user whose directory is dirfd/path. */
+static int read_ids(int dirfd, const char *path, struct idmap *map)
+{
+	char text[64], *at = text;
+
+	ssize_t n = fs_read_at(dirfd, path, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	return take_number(&at, ' ', &map->uid_base) && take_number(&at, '\n', &map->gid_base) && !*at
+		       ? 0
+		       : -EINVAL;
+}
+
+/* The layout of libsubid's answer (shadow/subid.h), which is loaded only here. */
+struct subid_range_abi {
+	unsigned long start;
+	unsigned long count;
+};
+
+/* The first range of 65536 ids that `function` of libsubid gives the user; 0 when there is none. */
+static uint32_t subid_first(void *library, const char *function, const char *name)
+{
+	int (*get)(const char *, struct subid_range_abi **) = NULL;
+	struct subid_range_abi *ranges = NULL;
+	uint32_t start = 0;
+
+	*(void **)&get = dlsym(library, function);
+	int count = get ? get(name, &ranges) : 0;
+	for (int i = 0; i < count && !start; i++)
+		if (ranges[i].count >= IDMAP_COUNT && ranges[i].start >= IDMAP_COUNT &&
+		    ranges[i].start <= UINT32_MAX - IDMAP_COUNT)
+			start = (uint32_t)ranges[i].start;
+	free(ranges);
+	return start;
+}
+
+/*
+ * Ask libsubid. It brings a dozen libraries with it, so it is loaded only at a user's first login; where it is
+ * missing nobody has a range from it.
+ */
+static bool subids_of(const char *name, struct idmap *map)
+{
+	static const char *const sonames[] = { "libsubid.so.5", "libsubid.so.4", "libsubid.so.3" };
+	void *library = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sonames) && !library; i++)
+		library = dlopen(sonames[i], RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		return false;
+	map->uid_base = subid_first(library, "subid_get_uid_ranges", name);
+	map->gid_base = subid_first(library, "subid_get_gid_ranges", name);
+	if (!map->uid_base) /* libsubid 3 (shadow before 4.9) has other names */
+		map->uid_base = subid_first(library, "get_subuid_ranges", name);
+	if (!map->gid_base)
+		map->gid_base = subid_first(library, "get_subgid_ranges", name);
+	dlclose(library);
+	return map->uid_base && map->gid_base;
+}
+
+static bool overlaps(uint32_t a, uint32_t b)
+{
+	return a < b + IDMAP_COUNT && b < a + IDMAP_COUNT;
+}
+
+/* Whether another user's remembered block overlaps with `map`. Names below users_fd are uids. */
+static int is_taken(int users_fd, uid_t self, const struct idmap *map)
+{
+	_cleanup_close_ int copy = openat(users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_dir_ DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+	if (!dir)
+		return -errno;
+	steal_fd(&copy);
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		struct idmap other;
+		char path[300], mine[16];
+
+		snprintf(mine, sizeof(mine), "%u", self);
+		if (entry->d_name[0] == '.' || strcmp(entry->d_name, mine) == 0 ||
+		    text_format(path, sizeof(path), "%s/" IDS_FILE, entry->d_name) < 0)
+			continue;
+		if (read_ids(users_fd, path, &other) < 0)
+			continue;
+		if (overlaps(map->uid_base, other.uid_base) || overlaps(map->gid_base, other.gid_base))
+			return 1;
+	}
+	return 0;
+}
+
+static int allocate(int users_fd, uid_t uid, struct idmap *map, struct carrel_error *err)
+{
+	/* Start at a place that depends on the uid, so that the first try is nearly always free. */
+	for (uint32_t i = 0; i < BLOCKS; i++) {
+		map->uid_base = map->gid_base = FIRST_BLOCK + (uid + i) % BLOCKS * IDMAP_COUNT;
+		int taken = is_taken(users_fd, uid, map);
+		if (taken < 0)
+			return error_set(err, -taken, "cannot read the id blocks of the other users");
+		if (!taken)
+			return 0;
+	}
+	return error_set(err, ENOSPC, "no block of user ids is free");
+}
+
+int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
+	      struct carrel_error *err)
+{
+	char text[64];
+	int r = read_ids(user_fd, IDS_FILE, map);
+
+	if (r == 0)
+		return 0;
+	if (r != -ENOENT)
+		return error_set(err, -r, "cannot read '" IDS_FILE "' of uid %u: %s", uid, strerror(-r));
+	if (subids_of(name, map)) {
+		r = is_taken(users_fd, uid, map);
+		if (r != 0)
+			return error_set(
+				err, EEXIST,
+				"the ids of '%s' in /etc/subuid or /etc/subgid overlap with another user's",
+				name);
+	} else {
+		r = allocate(users_fd, uid, map, err);
+		if (r < 0)
+			return r;
+	}
+	int n = snprintf(text, sizeof(text), "%u %u\n", map->uid_base, map->gid_base);
+	r = fs_replace_at(user_fd, IDS_FILE, text, (size_t)n, 0600);
+	if (r < 0)
+		return error_set(err, -r, "cannot remember the id block of uid %u: %s", uid, strerror(-r));
+	return 0;
+}
+
+static int write_map(pid_t pid, const char *file, const char *text)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	return fs_write_at(AT_FDCWD, path, text);
+}
+
+/* A user namespace is born with a process; this one only waits for the other end of its socket to close. */
+int idmap_userns(const char *uid_map, const char *gid_map, struct carrel_error *err)
+{
+	char path[64];
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, "cannot make a socket pair");
+	_cleanup_close_ int ours = pair[0], theirs = pair[1];
+	pid_t pid = fork();
+	if (pid < 0)
+		return error_errno(err, "cannot fork");
+	if (pid == 0) {
+		char byte;
+		close(ours);
+		if (unshare(CLONE_NEWUSER) == 0 && write(theirs, "u", 1) == 1)
+			while (read(theirs, &byte, 1) < 0 && errno == EINTR)
+				;
+		_exit(0);
+	}
+	close_fd(&theirs);
+	char byte;
+	int fd, r = read(ours, &byte, 1) == 1 ? 0 : -EIO;
+	if (r == 0)
+		r = write_map(pid, "uid_map", uid_map);
+	if (r == 0)
+		r = write_map(pid, "gid_map", gid_map);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	fd = r == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (r == 0 && fd < 0)
+		r = -errno;
+	close_fd(&ours);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return error_set(err, -r, "cannot make a user namespace: %s", strerror(-r));
+	return fd;
+}

@@ -1,0 +1,99 @@
+/* image.c - see image.h. Run by the keeper and carrelctl, as root. */
+#include "image.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "keyed.h"
+#include "paths.h"
+#include "text.h"
+
+#define FIELD(member, kind) KEYED_FIELD(struct image_manifest, member, kind)
+
+static const struct keyed_field manifest_fields[] = {
+	FIELD(name, KEYED_STRING),    FIELD(source, KEYED_STRING),   FIELD(sha512, KEYED_STRING),
+	FIELD(os, KEYED_STRING),      FIELD(imported, KEYED_NUMBER), FIELD(bytes, KEYED_NUMBER),
+	FIELD(entries, KEYED_NUMBER),
+};
+
+/* Step into one directory on the way. Whoever could write to it could put another image there. */
+static int enter(int *dirfd, const char *name, const char *path, struct carrel_error *err)
+{
+	struct stat st;
+	_cleanup_close_ int fd = openat(*dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, "cannot open '%s'", path);
+	if (st.st_uid != 0 || (st.st_mode & 022))
+		return error_set(err, EPERM, "'%s' must belong to root and be writable by nobody else", path);
+	close_fd(dirfd);
+	*dirfd = steal_fd(&fd);
+	return 0;
+}
+
+/* The directory of an image. */
+static int open_dir(const char *name, struct carrel_error *err)
+{
+	_cleanup_close_ int dirfd = -EBADF;
+	char path[sizeof(CARREL_IMAGES) + IMAGE_NAME_MAX + 1];
+
+	if (!image_name_valid(name))
+		return error_set(err, EINVAL, "not a name for an image");
+	int r = text_format(path, sizeof(path), CARREL_IMAGES "/%s", name);
+	if (r == 0)
+		r = enter(&dirfd, CARREL_STATE_DIR, CARREL_STATE_DIR, err);
+	if (r == 0)
+		r = enter(&dirfd, CARREL_IMAGES + sizeof(CARREL_STATE_DIR), CARREL_IMAGES, err);
+	if (r == 0)
+		r = enter(&dirfd, name, path, err);
+	if (r == -ENOENT)
+		return error_set(err, ENOENT, "image '%s' is not imported", name);
+	return r < 0 ? r : steal_fd(&dirfd);
+}
+
+int image_open(const char *name, struct carrel_error *err)
+{
+	_cleanup_close_ int dirfd = open_dir(name, err);
+
+	if (dirfd < 0)
+		return dirfd;
+	int r = enter(&dirfd, "rootfs", "rootfs", err);
+	if (r == -ENOENT)
+		return error_set(err, ENOENT, "image '%s' is not imported", name);
+	if (r < 0)
+		return error_context(err, "image '%s'", name);
+	return steal_fd(&dirfd);
+}
+
+int image_read_manifest(const char *name, struct image_manifest *manifest, struct carrel_error *err)
+{
+	char text[KEYED_MAX];
+	_cleanup_close_ int dirfd = open_dir(name, err);
+
+	if (dirfd < 0)
+		return dirfd;
+	ssize_t n = fs_read_at(dirfd, "manifest", text, sizeof(text));
+	if (n < 0)
+		return error_set(err, (int)-n, "cannot read the manifest of image '%s': %s", name,
+				 strerror((int)-n));
+	memset(manifest, 0, sizeof(*manifest));
+	int r = strlen(text) == (size_t)n
+			? keyed_parse(text, manifest_fields, ARRAY_SIZE(manifest_fields), manifest, err)
+			: error_set(err, EBADMSG, "there is a NUL in it");
+	if (r == 0 && strcmp(manifest->name, name) != 0)
+		r = error_set(err, EBADMSG, "it is of another image");
+	return r < 0 ? error_context(err, "the manifest of image '%s' is damaged", name) : 0;
+}
+
+int image_write_manifest(int dirfd, const struct image_manifest *manifest, struct carrel_error *err)
+{
+	char text[KEYED_MAX];
+	ssize_t size = keyed_format(text, sizeof(text), manifest_fields, ARRAY_SIZE(manifest_fields),
+				    manifest);
+	int r = size < 0 ? (int)size : fs_replace_at(dirfd, "manifest", text, (size_t)size, 0644);
+
+	return r < 0 ? error_set(err, -r, "cannot write the manifest: %s", strerror(-r)) : 0;
+}

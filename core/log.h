@@ -1,0 +1,18 @@
+/*
+ * log.h - one line to syslog, for the edge of a program (core/ itself never logs).
+ *
+ * A datagram to /dev/log, never waiting: a syslog daemon that is stuck must not hold up a login.
+ */
+#ifndef CARREL_LOG_H
+#define CARREL_LOG_H
+
+#include <stdarg.h>
+#include <syslog.h> /* LOG_ERR and the other priorities */
+
+/*
+ * Send "<tag>[pid]: message" with facility authpriv. What does not fit in 1 KiB is cut off, what is
+ * not printable is escaped. Failures are ignored: there is nobody left to tell.
+ */
+void log_send(const char *tag, int priority, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * policy.h - what the config says for one user: a pure decision, config + user facts -> policy.
+ *
+ * Nothing here reads a file, asks NSS or the kernel, so every case can be tested without root.
+ */
+#ifndef CARREL_POLICY_H
+#define CARREL_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "error.h"
+#include "units.h"
+
+/* Who logs in, gathered by the caller (user.h) before anything is decided. */
+struct user_facts {
+	uid_t uid;
+	gid_t gid; /* primary group */
+	char *name;
+	char *home;    /* of the host */
+	char *shell;   /* of passwd */
+	char *host;    /* the host's own short name, for %h in hostname; may be NULL */
+	char **groups; /* names of all groups, primary first, NULL-terminated */
+};
+
+enum policy_mode { MODE_ENFORCE, MODE_SHADOW, MODE_OFF };
+enum policy_rootfs { ROOTFS_PERSISTENT, ROOTFS_EPHEMERAL };
+enum policy_login { LOGIN_ROOT, LOGIN_USER };
+enum policy_home { HOME_PRIVATE, HOME_HOST };
+enum policy_network { NETWORK_NONE, NETWORK_HOST, NETWORK_NAT };
+enum policy_forwarding { FORWARDING_SANDBOX, FORWARDING_HOST };
+enum policy_seccomp { SECCOMP_DEFAULT, SECCOMP_OFF };
+
+/* One level's limits. UNIT_NONE: no limit. */
+struct limits {
+	uint64_t memory;     /* bytes */
+	uint64_t swap;	     /* bytes beside memory */
+	uint64_t cpus;	     /* thousandths of a CPU */
+	uint64_t cpu_weight; /* 1..10000, 100 is everybody's share */
+	uint64_t pids;
+	uint64_t tmp;	     /* bytes of each of /tmp, /run and /dev/shm */
+	uint64_t tmp_inodes; /* inodes of each of them */
+	uint64_t open_files; /* RLIMIT_NOFILE of a process */
+};
+
+struct session_rules {
+	uint64_t max;  /* sessions open at once */
+	uint64_t idle; /* milliseconds, likewise below */
+	uint64_t lifetime;
+	uint64_t warn;
+};
+
+/* Where an effective value came from. */
+struct origin {
+	const char *file; /* borrowed from the config; NULL: the built-in default */
+	unsigned line;
+};
+
+struct policy {
+	enum policy_mode mode;
+	bool covered;
+	char why[256]; /* "matches covers '@students' (/etc/carrel/carrel.conf:3)" */
+
+	/* Strings and lists are borrowed from the config and live as long as it does. */
+	const char *image;
+	enum policy_rootfs rootfs;
+	enum policy_login login_as;
+	const char *shell; /* inside the sandbox, absolute */
+	enum policy_home home;
+	bool share_ssh_dir;
+	char hostname[65]; /* %u and %h already put in */
+	bool forced_command_ok;
+	enum policy_network network;
+	enum policy_forwarding forwarding;
+	bool agent; /* ssh -A reaches inside */
+	bool x11;   /* ssh -X reaches inside */
+	bool no_new_privs;
+	enum policy_seccomp seccomp;
+	uint64_t capabilities;	/* bit N: capability number N stays in the bounding set */
+	const char *const *env; /* names let in beside the built-in ones, NULL-terminated */
+	struct limits limits;	/* each session */
+	struct session_rules session;
+
+	struct origin origin[CONFIG_KEYS_MAX]; /* by the key's index in config_keys[] */
+};
+
+/*
+ * Decide. Every matching rule applies in order, a later one wins key by key. A policy that comes
+ * out contradictory (a value that only another value makes wrong) is -EINVAL with FILE:LINE.
+ * `policy` borrows from `config` and must not outlive it. Returns 0 or -errno.
+ */
+int policy_decide(const struct config *config, const struct user_facts *user, struct policy *policy,
+		  struct carrel_error *err);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * session.h - the record of a live session: CARREL_SESSIONS/ID/record.
+ *
+ * ID is "<uid>-<8 lower-case hex digits>". The keeper of a session holds an exclusive flock on its
+ * record from before it is visible until everything is removed, so "is it alive" is asked of the kernel and
+ * never of a pid: a record whose lock can be taken is stale.
+ */
+#ifndef CARREL_SESSION_H
+#define CARREL_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+
+#define SESSION_ID_MAX 24
+
+struct session_record {
+	char id[SESSION_ID_MAX];
+	uid_t uid;
+	char user[64];
+	char image[64];
+	char service[64]; /* PAM service */
+	char rhost[128];
+	char tty[64];
+	char cgroup[128]; /* group below each controller's mount point, no leading slash */
+	uint64_t started; /* seconds since the epoch */
+	pid_t keeper;	  /* for people only: nothing is ever killed by these */
+	pid_t init;
+};
+
+/* Whether `id` could be a session's name: the one gate before an ID from outside becomes a path. */
+bool session_id_valid(const char *id);
+
+/* The uid at the start of a valid id. */
+uid_t session_id_uid(const char *id);
+
+/* Read the record of `id`. -ENOENT: no such session. -EIO and a message: damaged. */
+int session_read(const char *id, struct session_record *record, struct carrel_error *err);
+
+/* Write the record (atomically replaced in place: the inode stays, since the lock is on it). */
+int session_write(int record_fd, const struct session_record *record, struct carrel_error *err);
+
+/* 1 while the keeper of `id` lives, 0 when the record is stale or missing, -errno. */
+int session_alive(const char *id, struct carrel_error *err);
+
+/*
+ * The IDs of all session directories, live or stale, sorted; of one user when uid is not (uid_t)-1.
+ * *ids is a NULL-terminated array in one allocation: free(*ids). Returns how many, or -errno.
+ */
+int session_list(uid_t uid, char ***ids, struct carrel_error *err);
+
+/*
+ * Ask the keeper of `id` to end the session with `word` (CONTROL_CLOSE or CONTROL_KILL) and wait up to
+ * `timeout_ms` until it is gone. 0, -ENOENT when there is none, -ETIMEDOUT, or -errno.
+ */
+int session_end(const char *id, const char *word, int timeout_ms, struct carrel_error *err);
+
+#endif
