@@ -1,0 +1,309 @@
+/*
+ * carrel-keeper.c - one per session: reads the policy, builds the sandbox, supervises it until it ends, and
+ * then removes every trace. Root, in the host's namespaces; started by pam_carrel.so with an empty environment.
+ *
+ *	open_session()	the steps of a login in order, up to the answer READY
+ *	supervise()	until the login, the sandbox or an administrator ends it
+ *	close_session()	the steps back, each of which may find nothing to do
+ *
+ * What it says to the module is in core/wire.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/paths.h"
+#include "core/user.h"
+#include "core/wire.h"
+#include "keeper.h"
+#include "pinned.h"
+#include "rootfs.h"
+#include "sandbox.h"
+#include "slot.h"
+#include "supervise.h"
+
+#define STOP_TIMEOUT_MS 10000
+#define LOCK_TIMEOUT_MS 10000
+
+/* While the policy cannot be read a user counts as covered if it is likely that they were. */
+static bool seems_covered(const struct user_facts *user)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), CARREL_USERS "/%u", user->uid);
+	return strcmp(user->shell, CARREL_SHELL) == 0 || access(path, F_OK) == 0;
+}
+
+enum verdict { NOT_COVERED, COVERED };
+
+/* Config and user -> policy. A user whose own shell would run on the host is not let through. */
+static int decide(struct keeper *k, struct carrel_error *err)
+{
+	int r = user_facts_get(k->request.user, &k->user, err);
+	if (r < 0)
+		return r;
+	r = config_load(k->request.conf, &k->config, NULL, NULL, err);
+	if (r == 0)
+		r = policy_decide(k->config, &k->user, &k->policy, err);
+	if (r < 0) {
+		if (k->user.uid == 0 || !seems_covered(&k->user)) {
+			log_send("carrel-keeper", LOG_ERR, "user '%s' is let in without a sandbox: %s",
+				 k->user.name, err->msg);
+			return NOT_COVERED;
+		}
+		return r;
+	}
+	if (!k->policy.covered || k->policy.mode == MODE_OFF)
+		return NOT_COVERED;
+	if (k->policy.mode == MODE_SHADOW) {
+		log_send("carrel-keeper", LOG_INFO, "shadow: user '%s' would be sandboxed: %s", k->user.name,
+			 k->policy.why);
+		return NOT_COVERED;
+	}
+	if (strcmp(k->user.shell, CARREL_SHELL) != 0 && !k->policy.forced_command_ok)
+		return error_set(err, EPERM,
+				 "user '%s' is covered and their shell is '%s', not " CARREL_SHELL,
+				 k->user.name, k->user.shell);
+	return COVERED;
+}
+
+/*
+ * RLIMIT_CORE of exactly 1, for init and all it starts: with 0 the kernel still starts a piped core handler, on the
+ * host, as root; 1 is what it takes for "the core handler itself crashed", and does nothing. Here, because init
+ * could not raise what it inherits, and its filter forbids changing it.
+ */
+static int limit_core(struct carrel_error *err)
+{
+	const struct rlimit core = { 1, 1 };
+
+	return setrlimit(RLIMIT_CORE, &core) < 0 ? error_errno(err, "cannot set the limit of core files to 1")
+						 : 0;
+}
+
+static int make_ceiling(struct keeper *k, struct carrel_error *err)
+{
+	int r = cgroup_create(k->cgroups, k->record.cgroup, &k->policy.limits, err);
+	if (r < 0)
+		return r;
+	k->cgroup_fds_count = cgroup_open_entry(k->cgroups, k->record.cgroup, k->cgroup_fds, err);
+	return k->cgroup_fds_count < 0 ? k->cgroup_fds_count : 0;
+}
+
+/* The steps of a login. On failure whatever was made is left to close_session. */
+static int open_session(struct keeper *k, struct carrel_error *err)
+{
+	int r = limit_core(err);
+	if (r == 0)
+		r = pinned_prepare(err);
+	if (r == 0)
+		r = cgroup_tree_open(&k->cgroups, err);
+	if (r == 0)
+		r = slot_lock_user(k, err);
+	if (r == 0)
+		r = slot_open(k, err);
+	if (r < 0)
+		return r;
+
+	/* On v2 init is born in its group; on v1 it enters later, and the group is made while it mounts. */
+	bool born_inside = cgroup_tree_clones(k->cgroups);
+	if (born_inside)
+		r = make_ceiling(k, err);
+	if (r == 0)
+		r = sandbox_clone(k, err);
+	if (r == 0)
+		r = rootfs_open(k, err);
+	if (r == 0)
+		r = sandbox_give(k, GIFT_MOUNTS, err);
+	slot_unlock(k);
+	if (r == 0 && !born_inside)
+		r = make_ceiling(k, err);
+	if (r == 0)
+		r = sandbox_give(k, GIFT_CGROUP, err);
+	if (r == 0)
+		r = sandbox_wait(k, err);
+	return r < 0 ? r : session_write(k->record_fd, &k->record, err);
+}
+
+/* Undo, in the order in which nothing can still be using what is removed. Goes on after a failure. */
+static void close_session(struct keeper *k)
+{
+	struct carrel_error err = { 0 };
+
+	if (sandbox_stop(k, STOP_TIMEOUT_MS) < 0)
+		log_send("carrel-keeper", LOG_ERR,
+			 "session '%s': processes do not end; their removal is left to the next login",
+			 k->record.id);
+	close_fd(&k->sync_fd);
+	close_fd(&k->listen_fd);
+	close_fd(&k->rootfs_fd);
+	close_fd(&k->home_fd);
+	close_fd(&k->ssh_fd);
+	while (k->cgroup_fds_count > 0)
+		close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
+	if (!k->record.id[0])
+		return;
+	if (fs_lock(k->lock_fd, LOCK_TIMEOUT_MS) < 0)
+		return;
+	if (slot_clear_stale(k->record.id, k->cgroups, STOP_TIMEOUT_MS, &err) < 0)
+		log_send("carrel-keeper", LOG_ERR, "session '%s': %s", k->record.id, err.msg);
+	slot_unlock(k);
+}
+
+static int run_open(struct keeper *k)
+{
+	struct carrel_error err = { 0 };
+
+	alarm((unsigned)k->request.timeout);
+	int r = decide(k, &err);
+	if (r == NOT_COVERED) {
+		answer_ignore(k->policy.why);
+		return 0;
+	}
+	if (r == COVERED)
+		r = open_session(k, &err);
+	if (r == 0)
+		r = answer_ready(k, &err);
+	alarm(0);
+	if (r == 0) {
+		supervise(k);
+		close_session(k);
+		return 0;
+	}
+	close_session(k);
+	answer_refuse(k, &err);
+	return 1;
+}
+
+/* Remove what a killed keeper left. The lock of the user makes it wait for a login that is doing the same. */
+static int run_close(struct keeper *k, const char *id)
+{
+	struct carrel_error err = { 0 };
+	char path[64];
+
+	if (!session_id_valid(id))
+		return answer_gone(error_set(&err, EINVAL, "'%.30s' is not a session's id", id), &err);
+	snprintf(path, sizeof(path), CARREL_USERS "/%u", session_id_uid(id));
+	k->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = k->lock_fd < 0 ? (errno == ENOENT ? 0 : -errno) : fs_lock(k->lock_fd, LOCK_TIMEOUT_MS);
+	if (r < 0)
+		return answer_gone(error_set(&err, -r, "cannot lock '%s': %s", path, strerror(-r)), &err);
+	r = session_alive(id, &err);
+	if (r == 1)
+		r = error_set(&err, EBUSY, "session '%s' is live", id);
+	else if (r == 0)
+		r = cgroup_tree_open(&k->cgroups, &err);
+	if (r == 0)
+		r = slot_clear_stale(id, k->cgroups, STOP_TIMEOUT_MS, &err);
+	return answer_gone(r, &err);
+}
+
+static int usage(void)
+{
+	fputs("usage: carrel-keeper open USER [--conf=FILE] [--timeout=SECONDS] [--service=S] [--rhost=H] "
+	      "[--tty=T] [--debug]\n"
+	      "       carrel-keeper close ID\n"
+	      "Started by pam_carrel.so and carrelctl; see pam_carrel(8).\n",
+	      stderr);
+	return 2;
+}
+
+static int parse(int argc, char **argv, struct request *request)
+{
+	static const struct option options[] = {
+		{ "conf", required_argument, NULL, 'c' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "service", required_argument, NULL, 's' },
+		{ "rhost", required_argument, NULL, 'r' },
+		{ "tty", required_argument, NULL, 'y' },
+		{ "debug", no_argument, NULL, 'd' },
+		{ NULL, 0, NULL, 0 },
+	};
+
+	*request = (struct request){ .conf = CARREL_CONF, .timeout = 10 };
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			request->conf = optarg;
+			break;
+		case 't':
+			request->timeout = (int)strtol(optarg, NULL, 10);
+			break;
+		case 's':
+			request->service = optarg;
+			break;
+		case 'r':
+			request->rhost = optarg;
+			break;
+		case 'y':
+			request->tty = optarg;
+			break;
+		case 'd':
+			request->debug = true;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return request->timeout >= 1 && request->timeout <= 300 && argc - optind == 2 ? 0 : -EINVAL;
+}
+
+/* Whoever started us may have had an odd state; sshd certainly has handlers and a mask of its own. */
+static void normalize_process(void)
+{
+	sigset_t none;
+
+	for (int s = 1; s < NSIG; s++)
+		signal(s, s == SIGPIPE ? SIG_IGN : SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	umask(022);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (chdir("/") < 0)
+		exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	struct keeper k = {
+		.record_fd = -EBADF,
+		.control_fd = -EBADF,
+		.listen_fd = -EBADF,
+		.users_fd = -EBADF,
+		.user_fd = -EBADF,
+		.lock_fd = -EBADF,
+		.rootfs_fd = -EBADF,
+		.home_fd = -EBADF,
+		.ssh_fd = -EBADF,
+		.init_pidfd = -EBADF,
+		.sync_fd = -EBADF,
+	};
+
+	/* Before getopt, which changes the order of argv. */
+	k.title = argv[0];
+	k.title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
+	if (parse(argc, argv, &k.request) < 0 || geteuid() != 0)
+		return usage();
+	normalize_process();
+	close_range(WIRE_OPENER_FD + 1, ~0u, 0);
+	const char *verb = argv[optind], *name = argv[optind + 1];
+	if (strcmp(verb, "open") == 0) {
+		k.request.user = name;
+		return run_open(&k);
+	}
+	if (strcmp(verb, "close") == 0)
+		return run_close(&k, name);
+	return usage();
+}

@@ -1,0 +1,272 @@
+/* rootfs.c - see rootfs.h. Run by the keeper, as root; the overlay is mounted in the vault's namespace. */
+#include "rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/image.h"
+#include "core/paths.h"
+#include "core/text.h"
+#include "mountfd.h"
+#include "pinned.h"
+#include "sandbox.h"
+#include "sshdir.h"
+
+#define IMAGE_FILE	"image" /* the image the user was first given: they stay on it */
+#define BUSY_TIMEOUT_MS 3000
+
+uid_t rootfs_inner_uid(const struct keeper *k)
+{
+	if (k->policy.login_as == LOGIN_ROOT)
+		return 0;
+	return k->user.uid < IDMAP_COUNT - 1 ? k->user.uid : 1000;
+}
+
+gid_t rootfs_inner_gid(const struct keeper *k)
+{
+	if (k->policy.login_as == LOGIN_ROOT)
+		return 0;
+	return k->user.gid < IDMAP_COUNT - 1 ? k->user.gid : rootfs_inner_uid(k);
+}
+
+/* The image of the user: the remembered one, else the policy's, remembered from now on. */
+static int pinned_image(struct keeper *k, char *name, size_t size, struct carrel_error *err)
+{
+	ssize_t n = fs_read_at(k->user_fd, IMAGE_FILE, name, size);
+
+	if (n >= 0) {
+		name[strcspn(name, "\n")] = '\0';
+		return image_name_valid(name)
+			       ? 0
+			       : error_set(err, EINVAL, "the remembered image of uid %u is damaged",
+					   k->user.uid);
+	}
+	if (n != -ENOENT)
+		return error_set(err, (int)-n, "cannot read the remembered image of uid %u: %s", k->user.uid,
+				 strerror((int)-n));
+	return text_format(name, size, "%s", k->policy.image);
+}
+
+static int remember_image(struct keeper *k, const char *name, struct carrel_error *err)
+{
+	char line[IMAGE_NAME_MAX + 2];
+
+	if (faccessat(k->user_fd, IMAGE_FILE, F_OK, 0) == 0)
+		return 0;
+	int n = snprintf(line, sizeof(line), "%s\n", name);
+	int r = fs_replace_at(k->user_fd, IMAGE_FILE, line, (size_t)n, 0600);
+	return r < 0 ? error_set(err, -r, "cannot remember the image of uid %u: %s", k->user.uid,
+				 strerror(-r))
+		     : 0;
+}
+
+/* The image as the sandbox shall see it: owners shifted into the user's block, read-only. */
+static int idmapped_lower(struct keeper *k, int image_fd, struct carrel_error *err)
+{
+	/* init's map is the right one; the mount keeps the namespace for as long as it needs it. */
+	_cleanup_close_ int userns = sandbox_userns(k, err);
+	if (userns < 0)
+		return userns;
+	int fd = mountfd_clone(image_fd, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, userns, err);
+	return fd < 0 ? error_context(err, "image '%s'", k->record.image) : fd;
+}
+
+/*
+ * The overlay itself, in the vault. index=on makes a second mount of the same upper fail with EBUSY; the
+ * mounts of a session that has just ended go away a moment after its last process, so EBUSY is waited for.
+ */
+static int make_overlay(uid_t uid, struct carrel_error *err)
+{
+	int64_t deadline = fs_now_ms() + BUSY_TIMEOUT_MS;
+	char lower[32], upper[48], work[48];
+	const struct mountfd_option options[] = {
+		{ "source", "carrel" }, { "lowerdir", lower }, { "upperdir", upper },
+		{ "workdir", work },	{ "index", "on" },     { "redirect_dir", "nofollow" },
+		{ "metacopy", "off" },	{ NULL, NULL },
+	};
+
+	snprintf(lower, sizeof(lower), "/%u.lower", uid);
+	snprintf(upper, sizeof(upper), "/%u.state/upper", uid);
+	snprintf(work, sizeof(work), "/%u.state/work", uid);
+	for (;;) {
+		int fd = mountfd_new("overlay", options, MOUNT_ATTR_NODEV, err);
+		if (fd != -EBUSY || fs_now_ms() > deadline)
+			return fd;
+		poll(NULL, 0, 2);
+	}
+}
+
+static int attach(int fd, const char *at, struct carrel_error *err)
+{
+	if (mkdir(at, 0700) < 0 && errno != EEXIST)
+		return error_errno(err, "cannot make '%s' in the vault", at);
+	return mountfd_attach(fd, AT_FDCWD, at, err);
+}
+
+static void detach(const char *at)
+{
+	umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW);
+	rmdir(at);
+}
+
+/*
+ * In the vault: lower and state are attached only while the overlay is made (the kernel wants layers to be of
+ * the caller's mount namespace, and keeps its own clones of them).
+ */
+static int mount_overlay(struct keeper *k, int lower_fd, int state_fd, const char *at,
+			 struct carrel_error *err)
+{
+	char lower[32], state[32];
+
+	snprintf(lower, sizeof(lower), "/%u.lower", k->user.uid);
+	snprintf(state, sizeof(state), "/%u.state", k->user.uid);
+	detach(lower);
+	detach(state);
+	int r = attach(lower_fd, lower, err);
+	if (r == 0)
+		r = attach(state_fd, state, err);
+	_cleanup_close_ int fd = r == 0 ? make_overlay(k->user.uid, err) : r;
+	detach(lower);
+	detach(state);
+	if (fd < 0)
+		return error_context(err, "cannot mount the root filesystem");
+	return attach(fd, at, err);
+}
+
+static bool is_mounted(const char *at)
+{
+	struct statx stx;
+
+	return statx(AT_FDCWD, at, AT_SYMLINK_NOFOLLOW, 0, &stx) == 0 &&
+	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* A fallback to read-only is silent: look at what came out. */
+static int check_writable(int fd, struct carrel_error *err)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0)
+		return error_errno(err, "cannot stat the root filesystem");
+	return st.f_flag & ST_RDONLY ? error_set(err, EROFS, "the root filesystem came out read-only") : 0;
+}
+
+static int clone_overlay(struct keeper *k, const char *at, struct carrel_error *err)
+{
+	uint64_t attrs = MOUNT_ATTR_NODEV | (k->policy.login_as == LOGIN_USER ? MOUNT_ATTR_NOSUID : 0);
+	_cleanup_close_ int fd = mountfd_clone(AT_FDCWD, at, attrs, -1, err);
+	int r = fd < 0 ? fd : check_writable(fd, err);
+
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+/* Vault work with everything that needs host paths done before: returns the session's rootfs, detached. */
+static int from_vault(struct keeper *k, int image_fd, struct carrel_error *err)
+{
+	char at[16];
+	int r = 0;
+
+	_cleanup_close_ int state = mountfd_clone(k->user_fd, "", MOUNT_ATTR_NODEV, -1, err);
+	if (state < 0)
+		return state;
+	snprintf(at, sizeof(at), "/%u", k->user.uid);
+	int host = pinned_enter(PINNED_VAULT, err);
+	if (host < 0)
+		return host;
+	bool mounted = is_mounted(at);
+	if (!mounted) {
+		/* The id map is found in /proc, which the vault has not: out and in again, for the first session. */
+		r = pinned_leave(host, err);
+		if (r < 0)
+			return r;
+		_cleanup_close_ int lower = idmapped_lower(k, image_fd, err);
+		if (lower < 0)
+			return lower;
+		host = pinned_enter(PINNED_VAULT, err);
+		if (host < 0)
+			return host;
+		r = mount_overlay(k, lower, state, at, err);
+	}
+	_cleanup_close_ int fd = r == 0 ? clone_overlay(k, at, err) : r;
+	r = pinned_leave(host, fd < 0 ? NULL : err);
+	return fd < 0 ? fd : r < 0 ? r : steal_fd(&fd);
+}
+
+/* Directories of the user's state whose owners are the sandbox's root or user. */
+static int ensure_state(struct keeper *k, struct carrel_error *err)
+{
+	uid_t root = k->ids.uid_base, uid = root + rootfs_inner_uid(k);
+	gid_t group = k->ids.gid_base, gid = group + rootfs_inner_gid(k);
+	const struct {
+		const char *name;
+		mode_t mode;
+		uid_t uid;
+		gid_t gid;
+	} dirs[] = { { "upper", 0755, root, group },
+		     { "work", 0755, root, group },
+		     { "home", 0700, uid, gid } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		/* What is there already is the user's to chmod; only a new one gets owner and mode. */
+		if (faccessat(k->user_fd, dirs[i].name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		int fd = fs_ensure_dir_at(k->user_fd, dirs[i].name, dirs[i].mode, dirs[i].uid, dirs[i].gid,
+					  err);
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return 0;
+}
+
+int rootfs_open(struct keeper *k, struct carrel_error *err)
+{
+	char image[sizeof(k->record.image)] = "";
+
+	int r = pinned_image(k, image, sizeof(image), err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int image_fd = image_open(image, err);
+	if (image_fd < 0)
+		return image_fd;
+	memcpy(k->record.image, image, sizeof(k->record.image));
+	r = ensure_state(k, err);
+	if (r == 0)
+		r = remember_image(k, image, err);
+	if (r < 0)
+		return r;
+	k->rootfs_fd = from_vault(k, image_fd, err);
+	if (k->rootfs_fd < 0)
+		return k->rootfs_fd;
+	uint64_t attrs = MOUNT_ATTR_NODEV | (k->policy.login_as == LOGIN_USER ? MOUNT_ATTR_NOSUID : 0);
+	k->home_fd = mountfd_clone(k->user_fd, "home", attrs, -1, err);
+	if (k->home_fd < 0)
+		return k->home_fd;
+	return k->policy.share_ssh_dir ? sshdir_open(k, err) : 0;
+}
+
+int rootfs_release(uid_t uid, struct carrel_error *err)
+{
+	char at[16];
+	int r = 0;
+
+	int host = pinned_enter_existing(PINNED_VAULT, err);
+	if (host < 0)
+		return host == -ENOENT ? 0 : host;
+	snprintf(at, sizeof(at), "/%u", uid);
+	if (is_mounted(at) && umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		r = error_errno(err, "cannot unmount the root filesystem of uid %u", uid);
+	rmdir(at);
+	int back = pinned_leave(host, r < 0 ? NULL : err);
+	return r < 0 ? r : back;
+}

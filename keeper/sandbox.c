@@ -1,0 +1,167 @@
+/* sandbox.c - see sandbox.h. Run by the keeper, as root, on the host. */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/wire.h"
+#include "init.h"
+#include "pinned.h"
+
+/*
+ * The other four init unshares itself: network, host name and IPC while the keeper goes on, and the cgroup namespace
+ * when it is in its group, because that becomes the namespace's root.
+ */
+static const uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+
+/*
+ * Like fork: the child runs on a copy of this process' memory and never execs, so that its memory belongs to
+ * the initial user namespace and nobody inside can trace it.
+ */
+static pid_t clone_init(struct keeper *k)
+{
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = namespaces | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	if (cgroup_tree_clones(k->cgroups)) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)k->cgroup_fds[0];
+	}
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid > 0)
+		k->init_pidfd = pidfd;
+	return pid;
+}
+
+static int write_map(pid_t pid, const char *file, uint32_t base, struct carrel_error *err)
+{
+	char path[64], line[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	snprintf(line, sizeof(line), "0 %u %u\n", base, IDMAP_COUNT);
+	int r = fs_write_at(AT_FDCWD, path, line);
+	return r < 0 ? error_set(err, -r, "cannot write %s: %s", file, strerror(-r)) : 0;
+}
+
+int sandbox_clone(struct keeper *k, struct carrel_error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, "cannot make a socket pair");
+	k->sync_fd = pair[0];
+	_cleanup_close_ int theirs = pair[1];
+
+	int host = pinned_enter(PINNED_TEMPLATE, err);
+	if (host < 0)
+		return host;
+	pid_t pid = clone_init(k);
+	if (pid == 0) {
+		close(host);
+		init_main(k, steal_fd(&theirs)); /* never returns */
+	}
+	int r = pid < 0 ? error_errno(err, "cannot clone into new namespaces") : 0;
+	int back = pinned_leave(host, r < 0 ? NULL : err);
+	if (r < 0 || back < 0)
+		return r < 0 ? r : back;
+	k->record.init = pid;
+	close_fd(&k->listen_fd); /* init's now */
+	r = write_map(pid, "uid_map", k->ids.uid_base, err);
+	if (r == 0)
+		r = write_map(pid, "gid_map", k->ids.gid_base, err);
+	return r < 0 ? r : sandbox_give(k, GIFT_GO, err);
+}
+
+int sandbox_userns(const struct keeper *k, struct carrel_error *err)
+{
+	char path[64];
+
+	/* init is our unreaped child: its pid is still its own. */
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", k->record.init);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, "cannot open the sandbox's user namespace") : fd;
+}
+
+int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err)
+{
+	char byte = (char)gift;
+	int mounts[3] = { k->rootfs_fd, k->home_fd, k->ssh_fd };
+	const int *fds = gift == GIFT_MOUNTS ? mounts : k->cgroup_fds;
+	size_t count = 0;
+
+	if (gift == GIFT_MOUNTS)
+		count = k->ssh_fd >= 0 ? 3 : 2;
+	else if (gift == GIFT_CGROUP && !cgroup_tree_clones(k->cgroups))
+		count = (size_t)k->cgroup_fds_count;
+	int r = wire_send(k->sync_fd, &byte, 1, fds, count);
+	if (gift == GIFT_MOUNTS) {
+		close_fd(&k->rootfs_fd);
+		close_fd(&k->home_fd);
+		close_fd(&k->ssh_fd);
+	}
+	if (gift == GIFT_CGROUP)
+		while (k->cgroup_fds_count > 0)
+			close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
+	return r == 0 || r == -EPIPE ? 0 : error_set(err, -r, "cannot reach init: %s", strerror(-r));
+}
+
+int sandbox_take(int sync_fd, enum gift gift, int *fds, struct carrel_error *err)
+{
+	size_t count = CGROUP_FDS_MAX;
+	char byte = 0;
+
+	int r = wire_receive(sync_fd, &byte, 1, fds, &count);
+	if (r == 0 && byte != (char)gift)
+		r = -EPROTO;
+	return r < 0 ? error_set(err, -r, "the keeper ended") : (int)count;
+}
+
+int sandbox_wait(struct keeper *k, struct carrel_error *err)
+{
+	struct init_report report;
+	size_t none = 0;
+
+	if (wire_receive(k->sync_fd, &report, sizeof(report), NULL, &none) < 0)
+		return error_set(err, ECHILD, "init ended before the sandbox was ready");
+	report.error.msg[sizeof(report.error.msg) - 1] = '\0';
+	return report.error.code ? error_set(err, report.error.code, "%s", report.error.msg) : 0;
+}
+
+int sandbox_stop(struct keeper *k, int timeout_ms)
+{
+	int64_t deadline = fs_now_ms() + timeout_ms;
+	siginfo_t info;
+
+	if (k->init_pidfd < 0)
+		return 0;
+	syscall(SYS_pidfd_send_signal, k->init_pidfd, SIGKILL, NULL, 0);
+	for (;;) {
+		struct pollfd p = { .fd = k->init_pidfd, .events = POLLIN };
+		int64_t left = deadline - fs_now_ms();
+		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+		if (n > 0)
+			break;
+		if (n == 0)
+			return -ETIMEDOUT;
+	}
+	while (waitid(P_PIDFD, (id_t)k->init_pidfd, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	close_fd(&k->init_pidfd);
+	return 0;
+}

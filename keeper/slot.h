@@ -1,0 +1,35 @@
+/*
+ * slot.h - the session's place: state directory of the user, lock, count, record, sockets.
+ */
+#ifndef CARREL_SLOT_H
+#define CARREL_SLOT_H
+
+#include "keeper.h"
+
+/*
+ * Open (making them if needed) CARREL_USERS/UID and take the user's lock; it is held until slot_unlock. A
+ * state directory left by an account of another name with the same uid is refused: nobody inherits a
+ * stranger's files. Sets users_fd, user_fd, lock_fd, ids. 0 or -errno.
+ */
+int slot_lock_user(struct keeper *k, struct carrel_error *err);
+void slot_unlock(struct keeper *k);
+
+/*
+ * With the lock held: remove what dead keepers left of this user, refuse with -EUSERS when session.max are
+ * open, then make CARREL_SESSIONS/ID with record (locked) and the two listening sockets.
+ */
+int slot_open(struct keeper *k, struct carrel_error *err);
+
+/* Remove CARREL_SESSIONS/ID. The record goes last: while it is there and locked, the session counts as live. */
+int slot_remove(const char *id, struct carrel_error *err);
+
+/* How many sessions of the user are live besides `except` (may be NULL). The lock is held. */
+int slot_count(uid_t uid, const char *except, struct carrel_error *err);
+
+/*
+ * Remove all traces of session `id` whose keeper is dead: cgroup, directory, and the user's overlay when no
+ * session of theirs is left. The user's lock is held by the caller.
+ */
+int slot_clear_stale(const char *id, struct cgroup_tree *cgroups, int timeout_ms, struct carrel_error *err);
+
+#endif
