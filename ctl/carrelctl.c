@@ -1,0 +1,236 @@
+/*
+ * carrelctl.c - the administrator's tool: main, the table of verbs and the help made from it.
+ *
+ * Run by hand or from scripts, mostly as root. It talks to keepers over their control sockets and reads the files
+ * that they write; the one thing it builds itself is an image (image_import.c).
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/paths.h"
+#include "core/text.h"
+#include "ctl.h"
+
+static int verb_help(const struct ctl_args *args);
+static int verb_version(const struct ctl_args *args);
+
+/* In the order of the help. */
+static const struct ctl_verb verbs[] = {
+	{ "check", NULL, "[FILE]", "check the policy and say what is wrong with it", 0, 0, 1, false,
+	  verb_check },
+	{ "explain", NULL, "USER", "show what the policy says for one user, and where it says so", CTL_JSON,
+	  1, 1, false, verb_explain },
+	{ "list", NULL, "", "list the sessions", CTL_JSON, 0, 0, true, verb_list },
+	{ "kill", NULL, "ID|USER", "end one session, or all of a user", 0, 1, 1, true, verb_kill },
+	{ "gc", NULL, "", "remove what crashes left behind", 0, 0, 0, true, verb_gc },
+	{ "image", "import", "NAME FILE", "unpack a root filesystem's tar archive as a base image", 0, 2, 2,
+	  true, verb_image_import },
+	{ "image", "list", "", "list the base images", CTL_JSON, 0, 0, true, verb_image_list },
+	{ "image", "remove", "NAME", "remove a base image", CTL_FORCE, 1, 1, true, verb_image_remove },
+	{ "version", NULL, "", "print the version", 0, 0, 0, false, verb_version },
+	{ "help", NULL, "[VERB]", "print this, or the usage of one verb", 0, 0, 2, false, verb_help },
+
+	{ .name = "image", .sub = "verify" },
+	{ .name = "apply" },
+	{ .name = "doctor" },
+	{ .name = "enter" },
+	{ .name = "faults" },
+	{ .name = "rootfs" },
+	{ .name = "set" },
+	{ .name = "show" },
+	{ .name = "top" },
+};
+
+static void print_usage(FILE *out, const struct ctl_verb *verb)
+{
+	fprintf(out, "carrelctl %s%s%s%s%s%s%s\n", verb->name, verb->sub ? " " : "",
+		verb->sub ? verb->sub : "", verb->options & CTL_JSON ? " [--json]" : "",
+		verb->options & CTL_FORCE ? " [--force]" : "", *verb->arguments ? " " : "", verb->arguments);
+}
+
+static void print_help(FILE *out)
+{
+	fputs("usage: carrelctl VERB [ARGUMENT...]\n\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const struct ctl_verb *verb = &verbs[i];
+		char call[64];
+
+		if (!verb->run)
+			continue;
+		(void)text_format(call, sizeof(call), "%s%s%s %s", verb->name, verb->sub ? " " : "",
+				  verb->sub ? verb->sub : "", verb->arguments);
+		fprintf(out, "  %-24s %s\n", call, verb->summary);
+	}
+	fputs("\nlist, explain and image list take --json. The exit status is 0 when done, 1 for a failure,\n"
+	      "2 for a wrong command line. See carrelctl(8) and carrel.conf(5).\n",
+	      out);
+}
+
+/* Names for a suggestion: the verbs, or the words that may follow `name`. */
+static const char *nearest(const char *word, const char *name)
+{
+	const char *candidates[ARRAY_SIZE(verbs) + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (verbs[i].run && !name)
+			candidates[n++] = verbs[i].name;
+		else if (verbs[i].run && verbs[i].sub && strcmp(verbs[i].name, name) == 0)
+			candidates[n++] = verbs[i].sub;
+	}
+	candidates[n] = NULL;
+	return text_nearest(word, candidates);
+}
+
+static const struct ctl_verb *lookup(const char *name, const char *sub)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(verbs[i].name, name) == 0 &&
+		    (!verbs[i].sub || (sub && strcmp(verbs[i].sub, sub) == 0)))
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+static bool has_subs(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (verbs[i].sub && strcmp(verbs[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The verb that these words name, or NULL, having said why. `used` is how many words that took. */
+static const struct ctl_verb *find_verb(int count, char *const *words, int *used)
+{
+	const char *name = words[0], *sub = count > 1 ? words[1] : NULL;
+	const struct ctl_verb *verb = lookup(name, sub);
+	const char *near;
+
+	if (verb && verb->run) {
+		*used = verb->sub ? 2 : 1;
+		return verb;
+	}
+	if (verb) {
+		ctl_error("'%s%s%s' is not available in this version", name, verb->sub ? " " : "",
+			  verb->sub ? verb->sub : "");
+	} else if (!has_subs(name)) {
+		near = nearest(name, NULL);
+		ctl_error(near ? "unknown verb '%s' (did you mean '%s'?)"
+			       : "unknown verb '%s' ('carrelctl help' lists them)",
+			  name, near);
+	} else if (!sub || *sub == '-') {
+		ctl_error("'%s' needs one of: import, list, remove", name);
+	} else {
+		near = nearest(sub, name);
+		ctl_error(near ? "unknown verb '%s %s' (did you mean '%s'?)"
+			       : "unknown verb '%s %s' ('carrelctl help' lists them)",
+			  name, sub, near);
+	}
+	return NULL;
+}
+
+static int verb_version(const struct ctl_args *args)
+{
+	(void)args;
+	puts("carrelctl " CARREL_VERSION);
+	return CTL_DONE;
+}
+
+static int verb_help(const struct ctl_args *args)
+{
+	int used;
+
+	if (args->count == 0) {
+		print_help(stdout);
+		return CTL_DONE;
+	}
+	const struct ctl_verb *verb = find_verb(args->count, args->words, &used);
+	if (!verb)
+		return CTL_USAGE;
+	print_usage(stdout, verb);
+	printf("%s\n", verb->summary);
+	return CTL_DONE;
+}
+
+static int wrong_usage(const struct ctl_verb *verb)
+{
+	fputs("usage: ", stderr);
+	print_usage(stderr, verb);
+	return CTL_USAGE;
+}
+
+/* Options may stand before, between and after the words. 1: help was printed instead. */
+static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct ctl_args *args)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, CTL_JSON },
+		{ "force", no_argument, NULL, CTL_FORCE },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (c == 'h') {
+			print_usage(stdout, verb);
+			return 1;
+		}
+		if (c == '?' || !(verb->options & (unsigned)c)) {
+			ctl_error("'%s' does not take '%s'", verb->name, argv[optind - 1]);
+			return -CTL_USAGE;
+		}
+		args->options |= (unsigned)c;
+	}
+	args->count = argc - optind;
+	args->words = argv + optind;
+	if (args->count < verb->min || args->count > verb->max) {
+		ctl_error("too %s arguments for '%s%s%s'", args->count < verb->min ? "few" : "many",
+			  verb->name, verb->sub ? " " : "", verb->sub ? verb->sub : "");
+		return -CTL_USAGE;
+	}
+	return 0;
+}
+
+static int run_verb(const struct ctl_verb *verb, int argc, char **argv)
+{
+	struct ctl_args args = { 0 };
+	int r = parse_args(verb, argc, argv, &args);
+
+	if (r < 0)
+		return wrong_usage(verb);
+	if (r > 0)
+		return CTL_DONE;
+	if (verb->needs_root && geteuid() != 0) {
+		ctl_error("'%s%s%s' must be run as root", verb->name, verb->sub ? " " : "",
+			  verb->sub ? verb->sub : "");
+		return CTL_FAILED;
+	}
+	return verb->run(&args);
+}
+
+int main(int argc, char **argv)
+{
+	int used;
+
+	if (argc < 2) {
+		print_help(stderr);
+		return CTL_USAGE;
+	}
+	/* The spellings that people try first. */
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		argv[1] = "help";
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+		argv[1] = "version";
+	if (argv[1][0] == '-')
+		return ctl_usage("the verb comes first, before '%s'", argv[1]);
+	const struct ctl_verb *verb = find_verb(argc - 1, argv + 1, &used);
+	if (!verb)
+		return CTL_USAGE;
+	return ctl_flush(run_verb(verb, argc - used, argv + used));
+}

@@ -1,0 +1,66 @@
+/*
+ * ctl.h - what the verbs of carrelctl share.
+ *
+ *	carrelctl.c      main, the table of verbs, help
+ *	message.c        lines on stderr
+ *	table.c          tables for people and as JSON
+ *	check.c …        one verb each
+ *	image_*.c        the `image` verbs: import (parent), extract (its confined child), staging, list, remove
+ *
+ * A verb reports what went wrong itself, once, and returns the exit status of the program.
+ */
+#ifndef CARREL_CTL_H
+#define CARREL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/error.h"
+
+enum ctl_status { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+
+enum ctl_option {
+	CTL_JSON = 1 << 0,
+	CTL_FORCE = 1 << 1,
+};
+
+struct ctl_args {
+	unsigned options; /* enum ctl_option: those that were given */
+	int count;	  /* words after the verb */
+	char **words;
+};
+
+struct ctl_verb {
+	const char *name;
+	const char *sub;       /* "import" of "image import", or NULL */
+	const char *arguments; /* as in the usage, options aside */
+	const char *summary;   /* one line of help */
+	unsigned options;      /* enum ctl_option: those it takes */
+	int min, max;	       /* how many words it takes */
+	bool needs_root;
+	int (*run)(const struct ctl_args *args); /* NULL: not available in this version */
+};
+
+int verb_check(const struct ctl_args *args);
+int verb_explain(const struct ctl_args *args);
+int verb_gc(const struct ctl_args *args);
+int verb_image_import(const struct ctl_args *args);
+int verb_image_list(const struct ctl_args *args);
+int verb_image_remove(const struct ctl_args *args);
+int verb_kill(const struct ctl_args *args);
+int verb_list(const struct ctl_args *args);
+
+/* "carrelctl: …" on stderr, with what is not printable escaped. */
+void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ctl_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The edge: report an error of core/. Returns CTL_FAILED. */
+int ctl_fail(const struct carrel_error *err);
+
+/* A wrong command line. Returns CTL_USAGE. */
+int ctl_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether stdout took everything; a full disk or a closed pipe is a failure. Call last. */
+int ctl_flush(int status);
+
+#endif

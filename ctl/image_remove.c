@@ -1,0 +1,100 @@
+/* image_remove.c - `carrelctl image remove`: only when nobody's root filesystem is built on it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/image.h"
+#include "core/paths.h"
+#include "core/session.h"
+#include "core/text.h"
+#include "ctl.h"
+#include "image_staging.h"
+
+#define NAMED_MAX 3 /* users to name in a refusal */
+
+/* Whether the user whose state directory this is was given the image. */
+static bool is_pinned(int users_fd, const char *uid, const char *image)
+{
+	char path[64], pinned[IMAGE_NAME_MAX + 2];
+
+	if (text_format(path, sizeof(path), "%s/image", uid) < 0 ||
+	    fs_read_at(users_fd, path, pinned, sizeof(pinned)) < 0)
+		return false;
+	pinned[strcspn(pinned, "\n")] = '\0';
+	return strcmp(pinned, image) == 0;
+}
+
+/* How many users are pinned to the image; the first few are named in `names`. Or -errno. */
+static int count_pinned(const char *image, char *names, size_t size, struct carrel_error *err)
+{
+	_cleanup_dir_ DIR *dir = opendir(CARREL_USERS);
+	struct dirent *entry;
+	size_t used = 0;
+	int count = 0;
+
+	names[0] = '\0';
+	if (!dir)
+		return errno == ENOENT ? 0 : error_errno(err, "cannot open '%s'", CARREL_USERS);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !is_pinned(dirfd(dir), entry->d_name, image))
+			continue;
+		if (count++ < NAMED_MAX && used < size)
+			used += (size_t)snprintf(names + used, size - used, "%s%s", used ? ", " : "",
+						 entry->d_name);
+	}
+	return count;
+}
+
+static int refuse_pinned(const char *image, struct carrel_error *err)
+{
+	char names[128], more[32] = "";
+	int n = count_pinned(image, names, sizeof(names), err);
+
+	if (n <= 0)
+		return n;
+	if (n > NAMED_MAX)
+		(void)snprintf(more, sizeof(more), " and %d more", n - NAMED_MAX);
+	return error_set(
+		err, EBUSY,
+		"image '%s' is what the root filesystem of uid %s%s is built on (--force removes it)", image,
+		names, more);
+}
+
+/* With --force: only a session that is using it now is in the way. */
+static int refuse_live(const char *image, struct carrel_error *err)
+{
+	_cleanup_free_ char **ids = NULL;
+	int n = session_list((uid_t)-1, &ids, err);
+
+	for (int i = 0; i < n; i++) {
+		struct session_record record;
+		int alive = session_alive(ids[i], err);
+		if (alive < 0)
+			return alive;
+		if (!alive)
+			continue;
+		/* One that cannot be read yet may turn out to be on any image. */
+		if (session_read(ids[i], &record, NULL) < 0 || strcmp(record.image, image) == 0)
+			return error_set(err, EBUSY, "session '%s' is using image '%s'", ids[i], image);
+	}
+	return n < 0 ? n : 0;
+}
+
+int verb_image_remove(const struct ctl_args *args)
+{
+	const char *name = args->words[0];
+	struct carrel_error err = { 0 };
+
+	if (!image_name_valid(name))
+		return ctl_usage("'%s' is not a name for an image", name);
+	int r = refuse_live(name, &err);
+	if (r == 0 && !(args->options & CTL_FORCE))
+		r = refuse_pinned(name, &err);
+	if (r == 0)
+		r = staging_retire(name, refuse_live, &err);
+	return r < 0 ? ctl_fail(&err) : CTL_DONE;
+}
