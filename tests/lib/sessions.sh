@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# For suites that work on a session from outside and from inside at once: . "$lib/sessions.sh"
+
+# Open a session and keep it open. Then `$session` is its ID and `$client` the pid of the ssh client.
+hold_session() { # USER
+	local out before
+
+	before=$(session_ids "$1")
+	out=$(mktemp "$work/held.XXXXXX")
+	ssh_as "$1" 'echo up; exec sleep 100000' >"$out" 2>&1 </dev/null &
+	client=$!
+	wait_until 20 grep -qx up "$out" || {
+		cat "$out"
+		return 1
+	}
+	session=$(comm -13 <(echo "$before") <(session_ids "$1"))
+	[[ "$session" =~ ^[0-9]+-[0-9a-f]{8}$ ]] || fail "one new session of $1, but: '$session'"
+}
+
+session_ids() { # USER
+	find /run/carrel/sessions -mindepth 1 -maxdepth 1 -name "$(id -u "$1")-*" -printf '%f\n' 2>/dev/null | sort
+}
+
+# End the client of hold_session, as when its machine is switched off, and see that all of the session goes.
+release_session() { # [CLIENT]
+	local pid=${1:-$client}
+
+	kill -KILL "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || true
+	nothing_left
+}
+
+keeper_of() { # ID
+	sed -n 's/^keeper *[=:]* *//p' "/run/carrel/sessions/$1/record"
+}
+
+init_of() { # ID: the pid on the host
+	sed -n 's/^init *[=:]* *//p' "/run/carrel/sessions/$1/record"
+}
+
+# Run a program of the host with a user's ids, as sshd would after the login.
+as_user() { # USER COMMAND…
+	local name=$1
+	shift
+
+	setpriv --reuid="$name" --regid="$(id -g "$name")" --clear-groups --inh-caps=-all "$@"
+}
+
+# One more command in a session that is open, by the user's own carrel-shell.
+in_session() { # USER ID COMMAND
+	as_user "$1" env -i CARREL_SESSION="$2" "$shell_path" -c "$3"
+}
+
+# Bring a program into a user's root filesystem, as they would themselves.
+put_helper() { # USER NAME…
+	local name=$1 helper
+	shift
+
+	for helper in "$@"; do
+		ssh_as "$name" "cat >/usr/local/bin/$helper && chmod 755 /usr/local/bin/$helper" <"$B/tests/helpers/$helper"
+	done
+}
+
+# The table of one of Carrel's own mount namespaces.
+mounts_of() { # vault | template
+	"$B/tests/helpers/namespace_mounts" "/run/carrel/ns/$1"
+}
+
+overlays() { # how many root filesystems are mounted in the vault
+	mounts_of vault | grep -c ' - overlay ' || true
+}

@@ -1,0 +1,148 @@
+/* test_image.c - core/image.c on a /var/lib/carrel of the test's own. As root. */
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/image.h"
+#include "core/paths.h"
+
+#define IMAGE CARREL_IMAGES "/alpine"
+
+static int set_up(void **state)
+{
+	umask(022);
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") < 0)
+		return -1;
+	return 0;
+}
+
+static int with_image(void **state)
+{
+	return mkdir(CARREL_STATE_DIR, 0700) < 0 || mkdir(CARREL_IMAGES, 0700) < 0 ||
+			       mkdir(IMAGE, 0700) < 0 || mkdir(IMAGE "/rootfs", 0755) < 0
+		       ? -1
+		       : 0;
+}
+
+static int without_image(void **state)
+{
+	_cleanup_close_ int lib = open("/var/lib", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fs_remove_tree(lib, "carrel");
+}
+
+static void test_name(void **state)
+{
+	char longest[IMAGE_NAME_MAX + 2] = { 0 };
+
+	assert_true(image_name_valid("alpine"));
+	assert_true(image_name_valid("alpine-3.20_x"));
+	assert_false(image_name_valid(""));
+	assert_false(image_name_valid(".staging-x"));
+	assert_false(image_name_valid("-x"));
+	assert_false(image_name_valid("a/b"));
+	assert_false(image_name_valid("a b"));
+	memset(longest, 'a', IMAGE_NAME_MAX);
+	assert_true(image_name_valid(longest));
+	longest[IMAGE_NAME_MAX] = 'a';
+	assert_false(image_name_valid(longest));
+}
+
+static void test_open(void **state)
+{
+	struct carrel_error err = { 0 };
+	_cleanup_close_ int fd = image_open("alpine", &err);
+
+	assert_true(fd >= 0);
+	assert_true(fcntl(fd, F_GETFL) & O_PATH);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(image_open("debian", &err), -ENOENT);
+	assert_string_equal(err.msg, "image 'debian' is not imported");
+	assert_int_equal(image_open("../images/alpine", &err), -EINVAL);
+}
+
+static void test_open_without_state(void **state)
+{
+	struct carrel_error err = { 0 };
+
+	assert_int_equal(image_open("alpine", &err), -ENOENT);
+	assert_string_equal(err.msg, "image 'alpine' is not imported");
+}
+
+static void test_open_refuses(void **state)
+{
+	struct carrel_error err = { 0 };
+	static const char *const parents[] = { CARREL_STATE_DIR, CARREL_IMAGES, IMAGE, IMAGE "/rootfs" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parents); i++) {
+		assert_int_equal(chmod(parents[i], 0775), 0);
+		assert_int_equal(image_open("alpine", &err), -EPERM);
+		assert_int_equal(chmod(parents[i], 0755), 0);
+		assert_int_equal(chown(parents[i], 1000, 0), 0);
+		assert_int_equal(image_open("alpine", &err), -EPERM);
+		assert_int_equal(chown(parents[i], 0, 0), 0);
+	}
+	_cleanup_close_ int fd = image_open("alpine", &err);
+	assert_true(fd >= 0);
+
+	assert_int_equal(rename(IMAGE, CARREL_IMAGES "/real"), 0);
+	assert_int_equal(symlink("real", IMAGE), 0);
+	assert_true(image_open("alpine", &err) < 0);
+	assert_int_equal(unlink(IMAGE), 0);
+	assert_int_equal(rename(CARREL_IMAGES "/real", IMAGE), 0);
+	assert_int_equal(rmdir(IMAGE "/rootfs"), 0);
+	assert_int_equal(symlink("/", IMAGE "/rootfs"), 0);
+	assert_true(image_open("alpine", &err) < 0);
+}
+
+static void test_manifest(void **state)
+{
+	struct image_manifest in, out = { .name = "alpine",
+					  .source = "alpine minirootfs\n.tar.gz",
+					  .os = "Alpine Linux v3.20",
+					  .imported = 1700000000,
+					  .bytes = UINT64_C(1) << 40,
+					  .entries = 518 };
+	struct carrel_error err = { 0 };
+	_cleanup_close_ int dir = open(IMAGE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	memset(out.sha512, 'a', sizeof(out.sha512) - 1);
+	assert_int_equal(image_read_manifest("alpine", &in, &err), -ENOENT);
+	assert_int_equal(image_write_manifest(dir, &out, &err), 0);
+	assert_int_equal(image_read_manifest("alpine", &in, &err), 0);
+	assert_string_equal(in.source, "alpine minirootfs\\x0a.tar.gz");
+	assert_string_equal(in.sha512, out.sha512);
+	assert_string_equal(in.os, out.os);
+	assert_true(in.bytes == out.bytes && in.entries == 518 && in.imported == out.imported);
+
+	strcpy(out.name, "other");
+	assert_int_equal(image_write_manifest(dir, &out, &err), 0);
+	assert_int_equal(image_read_manifest("alpine", &in, &err), -EBADMSG);
+	assert_int_equal(fs_replace_at(dir, "manifest", "name=alpine\n", 12, 0644), 0);
+	assert_int_equal(image_read_manifest("alpine", &in, &err), -EBADMSG);
+	assert_non_null(strstr(err.msg, "damaged"));
+}
+
+#define WITH_IMAGE(test) cmocka_unit_test_setup_teardown(test, with_image, without_image)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_name), cmocka_unit_test(test_open_without_state),
+		WITH_IMAGE(test_open),	     WITH_IMAGE(test_open_refuses),
+		WITH_IMAGE(test_manifest),
+	};
+	return cmocka_run_group_tests_name("image", tests, set_up, NULL);
+}
