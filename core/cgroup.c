@@ -77,7 +77,9 @@ static int add_controller(struct cgroup_tree *tree, const char *name)
 
 int cgroup_tree_open(struct cgroup_tree **tree, struct carrel_error *err)
 {
-	struct cgroup_tree *found = calloc(1, sizeof(*found));
+	struct cgroup_tree *found = *tree ? NULL : calloc(1, sizeof(*found));
+	if (*tree)
+		return 0;
 	if (!found)
 		return error_errno(err, "cannot allocate");
 	cgroup_set_logger(no_log, CGROUP_LOG_ERROR, NULL);
@@ -107,12 +109,11 @@ void cgroup_tree_free(struct cgroup_tree *tree)
 	free(tree);
 }
 
-bool cgroup_tree_clones(const struct cgroup_tree *tree)
+bool cgroup_can_clone(void)
 {
-	for (size_t i = 0; i < tree->count; i++)
-		if (!tree->controllers[i].v2)
-			return false;
-	return true;
+	struct statfs fs;
+
+	return statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
 /* One value to write: `file` of `controller`, and how far below the written value the read one may be. */
@@ -348,7 +349,7 @@ static bool same_hierarchy_before(const struct cgroup_tree *tree, size_t index)
 int cgroup_open_entry(struct cgroup_tree *tree, const char *name, int fds[CGROUP_FDS_MAX],
 		      struct carrel_error *err)
 {
-	bool clones = cgroup_tree_clones(tree);
+	bool clones = cgroup_can_clone();
 	int count = 0;
 
 	for (size_t i = 0; i < tree->count && !(clones && count); i++) {

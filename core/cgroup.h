@@ -18,12 +18,15 @@
 
 struct cgroup_tree; /* the host's hierarchies, found once */
 
-/* Look at the host's mounts. Free with cgroup_tree_free. -ENOSYS with a message: no usable hierarchy. */
+/*
+ * Look at the host's mounts; at once 0 when *tree is open already. It costs a millisecond (libcgroup), so it is left until
+ * a group is made or removed. Free with cgroup_tree_free. -ENOSYS with a message: no usable hierarchy.
+ */
 int cgroup_tree_open(struct cgroup_tree **tree, struct carrel_error *err);
 void cgroup_tree_free(struct cgroup_tree *tree);
 
-/* Whether processes can be cloned into a group (v2), or must enter by themselves (v1, hybrid). */
-bool cgroup_tree_clones(const struct cgroup_tree *tree);
+/* Whether processes can be cloned into a group (v2 alone), or must enter by themselves (v1, hybrid). */
+bool cgroup_can_clone(void);
 
 /*
  * Make the group `name` (relative, see above) with these limits, and read each back. A limit the kernel here

@@ -72,21 +72,19 @@ void answer_ignore(const char *why)
  */
 void answer_refuse(const struct keeper *k, const struct carrel_error *err)
 {
-	char text[WIRE_ANSWER_MAX], safe[CARREL_ERROR_MAX], name[128];
+	char text[WIRE_ANSWER_MAX], safe[CARREL_ERROR_MAX];
 
 	text_escape(safe, sizeof(safe), err->msg);
-	text_escape(name, sizeof(name), k->request.user);
 	if (err->code == EUSERS)
-		snprintf(text, sizeof(text), "REFUSE\ncarrel: %s\nrefused '%s': %s", safe, name, safe);
+		snprintf(text, sizeof(text), "REFUSE\ncarrel: %s\n%s", safe, safe);
 	else if (!k->config || !k->policy.image)
 		snprintf(text, sizeof(text),
 			 "REFUSE\ncarrel: the configuration of this host is broken; tell your "
-			 "administrator\nrefused '%s': %s",
-			 name, safe);
+			 "administrator\n%s",
+			 safe);
 	else
-		snprintf(text, sizeof(text),
-			 "REFUSE\ncarrel: your sandbox could not be started: %s\nrefused '%s': %s", safe,
-			 name, safe);
+		snprintf(text, sizeof(text), "REFUSE\ncarrel: your sandbox could not be started: %s\n%s",
+			 safe, safe);
 	send_answer(text, -EBADF);
 }
 

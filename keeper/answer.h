@@ -11,7 +11,7 @@ int answer_ready(struct keeper *k, struct carrel_error *err);
 
 void answer_ignore(const char *why);
 
-/* REFUSE, with words for the user and, with the user's name, for the log. */
+/* REFUSE, with words for the user and for the log (which has the user's name already). */
 void answer_refuse(const struct keeper *k, const struct carrel_error *err);
 
 /* GONE for r >= 0, else REFUSE. Returns the exit status. */

@@ -95,7 +95,9 @@ static int limit_core(struct carrel_error *err)
 
 static int make_ceiling(struct keeper *k, struct carrel_error *err)
 {
-	int r = cgroup_create(k->cgroups, k->record.cgroup, &k->policy.limits, err);
+	int r = cgroup_tree_open(&k->cgroups, err);
+	if (r == 0)
+		r = cgroup_create(k->cgroups, k->record.cgroup, &k->policy.limits, err);
 	if (r < 0)
 		return r;
 	k->cgroup_fds_count = cgroup_open_entry(k->cgroups, k->record.cgroup, k->cgroup_fds, err);
@@ -109,8 +111,6 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 	if (r == 0)
 		r = pinned_prepare(err);
 	if (r == 0)
-		r = cgroup_tree_open(&k->cgroups, err);
-	if (r == 0)
 		r = slot_lock_user(k, err);
 	if (r == 0)
 		r = slot_open(k, err);
@@ -118,7 +118,7 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 		return r;
 
 	/* On v2 init is born in its group; on v1 it enters later, and the group is made while it mounts. */
-	bool born_inside = cgroup_tree_clones(k->cgroups);
+	bool born_inside = cgroup_can_clone();
 	if (born_inside)
 		r = make_ceiling(k, err);
 	if (r == 0)
@@ -157,7 +157,7 @@ static void close_session(struct keeper *k)
 		return;
 	if (fs_lock(k->lock_fd, LOCK_TIMEOUT_MS) < 0)
 		return;
-	if (slot_clear_stale(k->record.id, k->cgroups, STOP_TIMEOUT_MS, &err) < 0)
+	if (slot_clear_stale(k->record.id, &k->cgroups, STOP_TIMEOUT_MS, &err) < 0)
 		log_send("carrel-keeper", LOG_ERR, "session '%s': %s", k->record.id, err.msg);
 	slot_unlock(k);
 }
@@ -204,9 +204,7 @@ static int run_close(struct keeper *k, const char *id)
 	if (r == 1)
 		r = error_set(&err, EBUSY, "session '%s' is live", id);
 	else if (r == 0)
-		r = cgroup_tree_open(&k->cgroups, &err);
-	if (r == 0)
-		r = slot_clear_stale(id, k->cgroups, STOP_TIMEOUT_MS, &err);
+		r = slot_clear_stale(id, &k->cgroups, STOP_TIMEOUT_MS, &err);
 	return answer_gone(r, &err);
 }
 

@@ -39,7 +39,7 @@ static pid_t clone_init(struct keeper *k)
 		.exit_signal = SIGCHLD,
 	};
 
-	if (cgroup_tree_clones(k->cgroups)) {
+	if (cgroup_can_clone()) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)k->cgroup_fds[0];
 	}
@@ -107,7 +107,7 @@ int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err)
 
 	if (gift == GIFT_MOUNTS)
 		count = k->ssh_fd >= 0 ? 3 : 2;
-	else if (gift == GIFT_CGROUP && !cgroup_tree_clones(k->cgroups))
+	else if (gift == GIFT_CGROUP && !cgroup_can_clone())
 		count = (size_t)k->cgroup_fds_count;
 	int r = wire_send(k->sync_fd, &byte, 1, fds, count);
 	if (gift == GIFT_MOUNTS) {

@@ -112,14 +112,16 @@ int slot_count(uid_t uid, const char *except, struct carrel_error *err)
 	return n < 0 ? n : live;
 }
 
-int slot_clear_stale(const char *id, struct cgroup_tree *cgroups, int timeout_ms, struct carrel_error *err)
+int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err)
 {
 	char group[64];
 	uid_t uid = session_id_uid(id);
 
 	/* The name is derived and not read: the record may be half written. */
 	snprintf(group, sizeof(group), CGROUP_ROOT "/%u/%s", uid, id);
-	int r = cgroup_remove(cgroups, group, timeout_ms, err);
+	int r = cgroup_tree_open(cgroups, err);
+	if (r == 0)
+		r = cgroup_remove(*cgroups, group, timeout_ms, err);
 	if (r == 0)
 		r = slot_remove(id, err);
 	if (r == 0) {
@@ -141,7 +143,7 @@ static int clear_and_count(struct keeper *k, struct carrel_error *err)
 	for (int i = 0; i < n; i++) {
 		int alive = session_alive(ids[i], err);
 		if (alive == 0)
-			alive = slot_clear_stale(ids[i], k->cgroups, STALE_TIMEOUT_MS, err);
+			alive = slot_clear_stale(ids[i], &k->cgroups, STALE_TIMEOUT_MS, err);
 		else if (alive == 1)
 			live++;
 		if (alive < 0)

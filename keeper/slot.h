@@ -30,6 +30,6 @@ int slot_count(uid_t uid, const char *except, struct carrel_error *err);
  * Remove all traces of session `id` whose keeper is dead: cgroup, directory, and the user's overlay when no
  * session of theirs is left. The user's lock is held by the caller.
  */
-int slot_clear_stale(const char *id, struct cgroup_tree *cgroups, int timeout_ms, struct carrel_error *err);
+int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err);
 
 #endif
