@@ -16,7 +16,7 @@
 static const struct keyed_field manifest_fields[] = {
 	FIELD(name, KEYED_STRING),    FIELD(source, KEYED_STRING),   FIELD(sha512, KEYED_STRING),
 	FIELD(os, KEYED_STRING),      FIELD(imported, KEYED_NUMBER), FIELD(bytes, KEYED_NUMBER),
-	FIELD(entries, KEYED_NUMBER),
+	FIELD(entries, KEYED_NUMBER), FIELD(sftp, KEYED_STRING),
 };
 
 /* Step into one directory on the way. Whoever could write to it could put another image there. */

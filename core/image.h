@@ -20,6 +20,8 @@ struct image_manifest {
 	uint64_t imported; /* seconds since the epoch */
 	uint64_t bytes;	   /* unpacked */
 	uint64_t entries;
+	char sftp
+		[8]; /* where sftp-server comes from: "image", "host" (bundled at the import), "none", "" (before it was asked) */
 };
 
 bool image_name_valid(const char *name);

@@ -234,10 +234,33 @@ static int await_end(int fd, const char *id, int64_t deadline, struct carrel_err
 	}
 }
 
+/*
+ * A keeper that was killed hangs up just the same, so look at what is there. Its lock may outlast its socket
+ * by a moment: the kernel closes the descriptors of a dead process one after the other.
+ */
+static int check_gone(const char *id, int64_t deadline, struct carrel_error *err)
+{
+	char path[64];
+	int r = session_path(path, sizeof(path), id, "record", err);
+
+	while (r == 0 && access(path, F_OK) == 0) {
+		int alive = session_alive(id, err);
+		if (alive < 0)
+			return alive;
+		if (!alive && access(path, F_OK) == 0)
+			return error_set(err, EIO, "the keeper of session '%s' died before it had cleaned up",
+					 id);
+		if (fs_now_ms() >= deadline)
+			return error_set(err, ETIMEDOUT, "the keeper of session '%s' did not end in time",
+					 id);
+		pause_briefly();
+	}
+	return r;
+}
+
 int session_end(const char *id, const char *word, int timeout_ms, struct carrel_error *err)
 {
 	int64_t deadline = fs_now_ms() + timeout_ms;
-	char path[64];
 	_cleanup_close_ int fd = connect_keeper(id, deadline, err);
 
 	if (fd < 0)
@@ -245,11 +268,5 @@ int session_end(const char *id, const char *word, int timeout_ms, struct carrel_
 	if (send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
 		return error_errno(err, "cannot ask the keeper of session '%s'", id);
 	int r = await_end(fd, id, deadline, err);
-	if (r < 0)
-		return r;
-	/* A keeper that was killed at this moment hangs up just the same. */
-	r = session_path(path, sizeof(path), id, "record", err);
-	if (r == 0 && access(path, F_OK) == 0 && session_alive(id, NULL) == 0)
-		return error_set(err, EIO, "the keeper of session '%s' died before it had cleaned up", id);
-	return r;
+	return r < 0 ? r : check_gone(id, deadline, err);
 }

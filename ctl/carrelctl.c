@@ -4,6 +4,7 @@
  * Run by hand or from scripts, mostly as root. It talks to keepers over their control sockets and reads the files
  * that they write; the one thing it builds itself is an image (image_import.c).
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +27,8 @@ static const struct ctl_verb verbs[] = {
 	{ "list", NULL, "", "list the sessions", CTL_JSON, 0, 0, true, verb_list },
 	{ "kill", NULL, "ID|USER", "end one session, or all of a user", 0, 1, 1, true, verb_kill },
 	{ "gc", NULL, "", "remove what crashes left behind", 0, 0, 0, true, verb_gc },
-	{ "image", "import", "NAME FILE", "unpack a root filesystem's tar archive as a base image", 0, 2, 2,
-	  true, verb_image_import },
+	{ "image", "import", "NAME FILE", "unpack a root filesystem's tar archive as a base image",
+	  CTL_NO_SFTP, 2, 2, true, verb_image_import },
 	{ "image", "list", "", "list the base images", CTL_JSON, 0, 0, true, verb_image_list },
 	{ "image", "remove", "NAME", "remove a base image", CTL_FORCE, 1, 1, true, verb_image_remove },
 	{ "version", NULL, "", "print the version", 0, 0, 0, false, verb_version },
@@ -48,7 +49,10 @@ static void print_usage(FILE *out, const struct ctl_verb *verb)
 {
 	fprintf(out, "carrelctl %s%s%s%s%s%s%s\n", verb->name, verb->sub ? " " : "",
 		verb->sub ? verb->sub : "", verb->options & CTL_JSON ? " [--json]" : "",
-		verb->options & CTL_FORCE ? " [--force]" : "", *verb->arguments ? " " : "", verb->arguments);
+		verb->options & CTL_FORCE     ? " [--force]"
+		: verb->options & CTL_NO_SFTP ? " [--no-sftp]"
+					      : "",
+		*verb->arguments ? " " : "", verb->arguments);
 }
 
 static void print_help(FILE *out)
@@ -170,6 +174,7 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, CTL_JSON },
 		{ "force", no_argument, NULL, CTL_FORCE },
+		{ "no-sftp", no_argument, NULL, CTL_NO_SFTP },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -214,10 +219,23 @@ static int run_verb(const struct ctl_verb *verb, int argc, char **argv)
 	return verb->run(&args);
 }
 
+/* A descriptor opened in the place of a closed standard one would get the messages. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int used;
 
+	fill_standard_descriptors();
 	if (argc < 2) {
 		print_help(stderr);
 		return CTL_USAGE;

@@ -5,7 +5,7 @@
  *	message.c        lines on stderr
  *	table.c          tables for people and as JSON
  *	check.c …        one verb each
- *	image_*.c        the `image` verbs: import (parent), extract (its confined child), staging, list, remove
+ *	image_*.c        the `image` verbs: import (parent), extract (its confined child), bundle, staging, list, remove
  *
  * A verb reports what went wrong itself, once, and returns the exit status of the program.
  */
@@ -22,6 +22,7 @@ enum ctl_status { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 enum ctl_option {
 	CTL_JSON = 1 << 0,
 	CTL_FORCE = 1 << 1,
+	CTL_NO_SFTP = 1 << 2,
 };
 
 struct ctl_args {

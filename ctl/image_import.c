@@ -4,6 +4,7 @@
  *	stage     an empty directory, locked, out of sight
  *	extract   in a confined child (image_extract.c), while this process shows progress and listens for signals
  *	inspect   is there a shell, what does it call itself
+ *	bundle    the host's sftp-server and scp, where it has none
  *	commit    manifest, to disk, renamed to its name
  *
  * Until the last step there is nothing but the staging directory, which goes again on any failure or signal; one
@@ -27,6 +28,7 @@
 #include "core/image.h"
 #include "core/text.h"
 #include "ctl.h"
+#include "image_bundle.h"
 #include "image_extract.h"
 #include "image_staging.h"
 
@@ -42,6 +44,8 @@ struct import {
 	int signal; /* the one that interrupted, or 0 */
 	struct staging staging;
 	struct extract_report report;
+	bool want_sftp;
+	const char *sftp; /* for the manifest */
 };
 
 static int open_archive(struct import *import, struct carrel_error *err)
@@ -134,6 +138,23 @@ static int check_shell(const struct import *import, struct carrel_error *err)
 	return 0;
 }
 
+static int add_sftp(struct import *import, struct carrel_error *err)
+{
+	static const char *const words[] = {
+		[BUNDLE_NOT_NEEDED] = "image",
+		[BUNDLE_DONE] = "host",
+		[BUNDLE_NO_SOURCE] = "none",
+	};
+
+	import->sftp = "none";
+	if (!import->want_sftp)
+		return 0;
+	int r = bundle_sftp(import->staging.rootfs_fd, err);
+	if (r >= 0)
+		import->sftp = words[r];
+	return r < 0 ? r : 0;
+}
+
 static void read_os_name(const struct import *import, char *out, size_t size)
 {
 	char text[OS_RELEASE_MAX];
@@ -157,6 +178,7 @@ static int write_manifest(const struct import *import, struct carrel_error *err)
 
 	(void)snprintf(manifest.name, sizeof(manifest.name), "%s", import->name);
 	(void)snprintf(manifest.source, sizeof(manifest.source), "%s", slash ? slash + 1 : import->file);
+	(void)snprintf(manifest.sftp, sizeof(manifest.sftp), "%s", import->sftp);
 	memcpy(manifest.sha512, import->report.sha512, sizeof(manifest.sha512));
 	read_os_name(import, manifest.os, sizeof(manifest.os));
 	return image_write_manifest(import->staging.fd, &manifest, err);
@@ -179,6 +201,8 @@ static int import_image(struct import *import, struct carrel_error *err)
 		r = extract(import, err);
 		if (r == 0)
 			r = check_shell(import, err);
+		if (r == 0)
+			r = add_sftp(import, err);
 		if (r < 0 && !import->signal)
 			return error_context(err, "cannot import '%s'", import->file);
 	}
@@ -195,6 +219,11 @@ static void report_done(const struct import *import)
 
 	printf("imported image '%s': %" PRIu64 " entries, %" PRIu64 " bytes\n", import->name, report->entries,
 	       report->bytes);
+	if (strcmp(import->sftp, "host") == 0)
+		puts("added this host's sftp-server and scp, as far as the image has none (--no-sftp leaves "
+		     "them out)");
+	else if (import->want_sftp && strcmp(import->sftp, "none") == 0)
+		puts("neither the image nor this host has an sftp-server: sftp will not work");
 	if (report->skipped)
 		printf("left out %" PRIu64 " device node%s and sockets: a sandbox has its own /dev\n",
 		       report->skipped, report->skipped == 1 ? "" : "s");
@@ -207,6 +236,7 @@ int verb_image_import(const struct ctl_args *args)
 {
 	struct import import = { .name = args->words[0],
 				 .file = args->words[1],
+				 .want_sftp = !(args->options & CTL_NO_SFTP),
 				 .archive_fd = -EBADF,
 				 .signal_fd = -EBADF,
 				 .staging = STAGING_NONE };

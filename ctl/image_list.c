@@ -17,6 +17,7 @@ static const struct table_column columns[] = {
 	{ "size", TABLE_TEXT | TABLE_RIGHT },
 	{ "bytes", TABLE_JSON | TABLE_NUMBER },
 	{ "entries", TABLE_BOTH | TABLE_NUMBER },
+	{ "sftp", TABLE_BOTH },
 	{ "imported", TABLE_BOTH },
 	{ "source", TABLE_BOTH },
 	{ "sha512", TABLE_JSON },
@@ -48,6 +49,7 @@ static int add(struct table *table, const char *name)
 	set_size(table, manifest.bytes);
 	table_set(table, "bytes", "%" PRIu64, manifest.bytes);
 	table_set(table, "entries", "%" PRIu64, manifest.entries);
+	table_set(table, "sftp", "%s", manifest.sftp);
 	table_set_time(table, "imported", manifest.imported);
 	table_set(table, "source", "%s", manifest.source);
 	table_set(table, "sha512", "%s", manifest.sha512);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +36,9 @@
 #include "slot.h"
 #include "supervise.h"
 
-#define STOP_TIMEOUT_MS 10000
-#define LOCK_TIMEOUT_MS 10000
+#define STOP_TIMEOUT_MS	 10000
+#define LOCK_TIMEOUT_MS	 10000
+#define DYING_TIMEOUT_MS 2000
 
 /* While the policy cannot be read a user counts as covered if it is likely that they were. */
 static bool seems_covered(const struct user_facts *user)
@@ -187,6 +189,20 @@ static int run_open(struct keeper *k)
 	return 1;
 }
 
+/*
+ * Whoever calls `close` has seen the keeper's socket go; its lock on the record goes at nearly the same moment, but a dying
+ * process on a busy machine can take its time between the two. 0: dead; 1: live after all; -errno.
+ */
+static int wait_until_dead(const char *id, struct carrel_error *err)
+{
+	int64_t deadline = fs_now_ms() + DYING_TIMEOUT_MS;
+	int alive;
+
+	while ((alive = session_alive(id, err)) == 1 && fs_now_ms() < deadline)
+		poll(NULL, 0, 5);
+	return alive;
+}
+
 /* Remove what a killed keeper left. The lock of the user makes it wait for a login that is doing the same. */
 static int run_close(struct keeper *k, const char *id)
 {
@@ -200,7 +216,7 @@ static int run_close(struct keeper *k, const char *id)
 	int r = k->lock_fd < 0 ? (errno == ENOENT ? 0 : -errno) : fs_lock(k->lock_fd, LOCK_TIMEOUT_MS);
 	if (r < 0)
 		return answer_gone(error_set(&err, -r, "cannot lock '%s': %s", path, strerror(-r)), &err);
-	r = session_alive(id, &err);
+	r = wait_until_dead(id, &err);
 	if (r == 1)
 		r = error_set(&err, EBUSY, "session '%s' is live", id);
 	else if (r == 0)

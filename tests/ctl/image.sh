@@ -4,6 +4,7 @@
 images=/var/lib/carrel/images
 watched=/tmp/watched # what hostile archives aim at
 tar=$work/evil.tar
+slow=$work/slow.tar
 
 setup() {
 	install -D "$B/carrelctl" /usr/local/sbin/carrelctl
@@ -88,7 +89,7 @@ drop() { # IMAGE…
 # --- a good image ---
 
 test_import_is_what_tar_unpacks() {
-	expect_status 0 carrelctl image import fresh "$TEST_IMAGE"
+	expect_status 0 carrelctl image import --no-sftp fresh "$TEST_IMAGE"
 	expect_match "^imported image 'fresh'" "$output"
 	expect_eq '' "$errors" "standard error, which is not a terminal"
 	mkdir "$work/reference"
@@ -102,6 +103,28 @@ test_import_is_what_tar_unpacks() {
 	drop fresh
 }
 
+test_sftp_server_is_bundled() {
+	local root=$images/base/rootfs
+
+	expect_match '"sftp": *"host"' "$(carrelctl image list --json)"
+	expect_eq "scp sftp-server" "$(cd "$root/usr/lib/carrel/bin" && echo *)"
+	[ -x "$root/usr/lib/carrel/lib/loader" ]
+	# They start, under their own loader, whatever the image's C library is (there is no /dev/null here).
+	expect_match 'sftp-server|/dev/null' "$(chroot "$root" /usr/lib/carrel/bin/sftp-server -h 2>&1 || true)"
+	expect_match 'usage: scp|/dev/null' "$(chroot "$root" /usr/lib/carrel/bin/scp 2>&1 || true)"
+}
+
+test_a_bundle_cannot_be_led_out() {
+	local tree=$work/bundle
+
+	mkdir -p "$tree/bin" "$tree/usr"
+	cp /bin/busybox "$tree/bin/sh"
+	ln -s /etc "$tree/usr/lib"
+	tar -C "$tree" -cf "$work/bundle.tar" .
+	expect_status 1 carrelctl image import evil "$work/bundle.tar"
+	[ ! -e /etc/carrel/bin ] && [ ! -e /etc/carrel/lib ]
+}
+
 test_manifest_and_list() {
 	local sum
 
@@ -111,7 +134,7 @@ test_manifest_and_list() {
 	expect_match "\"source\": \"${TEST_IMAGE##*/}\"" "$output"
 	expect_match '"bytes": [0-9]+' "$output"
 	expect_status 0 carrelctl image list
-	expect_match 'NAME +OS +SIZE +ENTRIES +IMPORTED +SOURCE' "$output"
+	expect_match 'NAME +OS +SIZE +ENTRIES +SFTP +IMPORTED +SOURCE' "$output"
 	expect_match $'\n''base ' "$output"
 	expect_no_match $'\x1b' "$output" "a table that is not on a terminal"
 }
@@ -480,16 +503,24 @@ test_disk_full() {
 	expect_eq base "$(image_names)"
 }
 
-large_archive() {
+# One that takes seconds and no space: the same names over and over.
+slow_archive() {
+	local i
+
+	[ ! -e "$slow" ] || return 0
+	for i in {1..100}; do
+		entry symlink "again$i" to=x
+	done >"$work/block"
+	for i in {1..40}; do cat "$work/block"; done >"$work/blocks"
 	{
 		shell_entries
-		entry file large zeros=300000000
+		for i in {1..100}; do cat "$work/blocks"; done
 		entry end
-	} | gzip -1 >"$tar"
+	} | gzip -1 >"$slow"
 }
 
 staging_has_content() {
-	compgen -G "$images/.staging-*/rootfs/large"
+	compgen -G "$images/.staging-*/rootfs/again1"
 }
 
 interrupted_by() { # SIGNAL
@@ -497,7 +528,7 @@ interrupted_by() { # SIGNAL
 
 	rm -rf "$images/evil"
 	before=$(snapshot)
-	env --default-signal=INT carrelctl image import evil "$tar" >/dev/null 2>"$work/interrupted" &
+	env --default-signal=INT carrelctl image import evil "$slow" >/dev/null 2>"$work/interrupted" &
 	pid=$!
 	wait_until 10 staging_has_content
 	kill "-$1" "$pid"
@@ -510,11 +541,28 @@ interrupted_by() { # SIGNAL
 test_signals() {
 	local signal
 
-	large_archive
+	slow_archive
 	for signal in INT TERM HUP; do
 		interrupted_by "$signal"
 		expect_eq base "$(image_names)" "images after SIG$signal"
 	done
+}
+
+test_progress_and_interrupt_on_a_terminal() {
+	local screen
+
+	slow_archive
+	screen=$(expect -c "
+		set timeout 30
+		spawn -noecho carrelctl image import evil $slow
+		expect -re {importing evil: +[0-9]+%}
+		send \003
+		expect eof
+		puts [wait]")
+	expect_match 'importing evil: +[0-9]+%' "$screen"
+	expect_match 'interrupted; nothing was imported' "$screen"
+	expect_match 'SIGINT' "$screen" "how it ended"
+	expect_eq base "$(image_names)"
 }
 
 no_process() { # NAME
@@ -522,14 +570,14 @@ no_process() { # NAME
 }
 
 test_killed_import_is_swept() {
-	large_archive
+	slow_archive
 	interrupted_by KILL
 	wait_until 5 no_process carrelctl # the child dies with its parent
 	expect_match '^\.staging-evil-[0-9]+ base$' "$(image_names)"
 	archive </dev/null
 	accepted
 	expect_eq "base evil" "$(image_names)"
-	large_archive
+	slow_archive
 	drop evil
 	interrupted_by KILL
 	wait_until 5 no_process carrelctl
@@ -538,11 +586,21 @@ test_killed_import_is_swept() {
 	expect_eq base "$(image_names)"
 }
 
+test_odd_surroundings() {
+	archive <<<'dir implicit/parent mode=750'
+	for mask in 0 077; do
+		rm -rf "$images/evil"
+		(umask "$mask" && carrelctl image import evil "$tar" <&- >&- 2>&-)
+		expect_eq "755 750 644" "$(cd "$images/evil" && stat -c %a rootfs/implicit rootfs/implicit/parent manifest | paste -sd' ')"
+	done
+	drop evil
+}
+
 test_killed_child() {
 	local pid status=0
 
-	large_archive
-	carrelctl image import evil "$tar" 2>"$work/killed" &
+	slow_archive
+	carrelctl image import evil "$slow" 2>"$work/killed" &
 	pid=$!
 	wait_until 10 staging_has_content
 	pkill -KILL -P "$pid"

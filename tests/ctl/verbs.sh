@@ -28,9 +28,25 @@ test_help_and_version() {
 	expect_match '^carrelctl [0-9]+\.[0-9]+\.[0-9]+$' "$output"
 	expect_status 0 carrelctl --version
 	expect_status 0 carrelctl help image import
-	expect_match '^carrelctl image import NAME FILE' "$output"
+	expect_match '^carrelctl image import \[--no-sftp\] NAME FILE' "$output"
 	expect_status 0 carrelctl kill --help
 	expect_match '^carrelctl kill ID\|USER$' "$output"
+}
+
+test_manual_and_completion_have_every_verb() {
+	local name sub _
+
+	while read -r name sub _; do
+		[ "$name" = image ] || sub=
+		grep -q "^\.Cm $name${sub:+ $sub}\b" "$repo/docs/man/carrelctl.8"
+		grep -q "\b$name\b.*'" "$repo/packaging/completions/carrelctl.bash"
+		[ -z "$sub" ] || grep -q "'.*\b$sub\b.*'" "$repo/packaging/completions/carrelctl.bash"
+	done < <(carrelctl help | sed -n 's/^  //p')
+}
+
+test_closed_descriptors() {
+	expect_status 0 sh -c 'carrelctl check <&- >&- 2>&-'
+	expect_status 2 sh -c 'carrelctl lst <&- >&- 2>&-'
 }
 
 usage_error() { # MESSAGE ARGUMENT…

@@ -135,13 +135,97 @@ static void test_manifest(void **state)
 	assert_non_null(strstr(err.msg, "damaged"));
 }
 
+static void test_entry_path(void **state)
+{
+	static const struct {
+		const char *path, *clean; /* NULL: it leads out */
+	} cases[] = {
+		{ "bin/sh", "bin/sh" },
+		{ "./bin/sh", "bin/sh" },
+		{ ".//bin///./sh/", "bin/sh" },
+		{ ".", "" },
+		{ "./", "" },
+		{ "", "" },
+		{ "...", "..." },
+		{ "..a/b..", "..a/b.." },
+		{ "/bin/sh", NULL },
+		{ "//bin", NULL },
+		{ "..", NULL },
+		{ "../bin", NULL },
+		{ "bin/../sh", NULL },
+		{ "bin/..", NULL },
+		{ "./../bin", NULL },
+	};
+	char clean[4096];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int r = image_entry_path(cases[i].path, clean, sizeof(clean));
+		assert_int_equal(r, cases[i].clean ? 0 : -EXDEV);
+		if (cases[i].clean)
+			assert_string_equal(clean, cases[i].clean);
+	}
+}
+
+static void test_entry_path_bounds(void **state)
+{
+	char path[8192], clean[4096], small[4];
+
+	memset(path, 'a', IMAGE_COMPONENT_MAX);
+	path[IMAGE_COMPONENT_MAX] = '\0';
+	assert_int_equal(image_entry_path(path, clean, sizeof(clean)), 0);
+	path[IMAGE_COMPONENT_MAX] = 'a';
+	path[IMAGE_COMPONENT_MAX + 1] = '\0';
+	assert_int_equal(image_entry_path(path, clean, sizeof(clean)), -ENAMETOOLONG);
+
+	for (size_t i = 0; i <= IMAGE_DEPTH_MAX; i++)
+		memcpy(path + 2 * i, "d/", 3);
+	assert_int_equal(image_entry_path(path, clean, sizeof(clean)), -ENAMETOOLONG);
+	path[(size_t)2 * IMAGE_DEPTH_MAX] = '\0';
+	assert_int_equal(image_entry_path(path, clean, sizeof(clean)), 0);
+	assert_int_equal(strlen(clean), 2 * IMAGE_DEPTH_MAX - 1);
+
+	assert_int_equal(image_entry_path("abc", small, sizeof(small)), -ENAMETOOLONG);
+	assert_int_equal(image_entry_path("ab", small, sizeof(small)), 0);
+}
+
+static void test_os_name(void **state)
+{
+	static const struct {
+		const char *text, *name;
+	} cases[] = {
+		{ "ID=alpine\nPRETTY_NAME=\"Alpine Linux v3.20\"\n", "Alpine Linux v3.20" },
+		{ "PRETTY_NAME='Single \\ quotes'", "Single \\ quotes" },
+		{ "PRETTY_NAME=Plain\nX=y", "Plain" },
+		{ "PRETTY_NAME=\"a \\\"b\\\" \\$c\"\n", "a \"b\" $c" },
+		{ "PRETTY_NAME=first\nPRETTY_NAME=second\n", "second" },
+		{ "XPRETTY_NAME=no\n", "" },
+		{ "PRETTY_NAME=\"open", "open" },
+		{ "PRETTY_NAME=\"open\\", "open\\" },
+		{ "PRETTY_NAME=", "" },
+		{ "", "" },
+	};
+	char name[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		image_os_name(cases[i].text, name, sizeof(name));
+		assert_string_equal(name, cases[i].name);
+	}
+	image_os_name("PRETTY_NAME=0123456789", name, 5);
+	assert_string_equal(name, "0123");
+}
+
 #define WITH_IMAGE(test) cmocka_unit_test_setup_teardown(test, with_image, without_image)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_name), cmocka_unit_test(test_open_without_state),
-		WITH_IMAGE(test_open),	     WITH_IMAGE(test_open_refuses),
+		cmocka_unit_test(test_name),
+		cmocka_unit_test(test_entry_path),
+		cmocka_unit_test(test_entry_path_bounds),
+		cmocka_unit_test(test_os_name),
+		cmocka_unit_test(test_open_without_state),
+		WITH_IMAGE(test_open),
+		WITH_IMAGE(test_open_refuses),
 		WITH_IMAGE(test_manifest),
 	};
 	return cmocka_run_group_tests_name("image", tests, set_up, NULL);

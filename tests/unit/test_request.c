@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/cleanup.h"
+#include "core/paths.h"
 #include "shell/request.h"
 
 #define ARGV(...) ((char *[]){ __VA_ARGS__, NULL })
@@ -91,6 +92,54 @@ static void test_refused(void **state)
 	}
 }
 
+/* Under ForceCommand what was asked for is in SSH_ORIGINAL_COMMAND. */
+static void test_forced(void **state)
+{
+	char **lines[] = { ARGV("carrel-shell", "-c", CARREL_SHELL), ARGV("carrel-shell"),
+			   ARGV("carrel-shell", "-c", " \t" CARREL_SHELL " \n") };
+	char *asked[] = { "ls -l", NULL }, *empty[] = { "", NULL }, *nothing[] = { NULL, NULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct arguments args;
+		assert_int_equal(parse(lines[i], &args), ARGUMENTS_RUN);
+		arguments_forced(&args, asked);
+		assert_ptr_equal(args.command, asked);
+		assert_false(args.login);
+
+		parse(lines[i], &args);
+		arguments_forced(&args, empty); /* an empty command is one: it does nothing */
+		assert_ptr_equal(args.command, empty);
+
+		parse(lines[i], &args);
+		arguments_forced(&args, nothing);
+		assert_null(args.command);
+		assert_true(args.login);
+	}
+}
+
+/* A command line that says what is meant is not changed by a variable. */
+static void test_not_forced(void **state)
+{
+	char **lines[] = { ARGV("-carrel-shell"),
+			   ARGV("carrel-shell", "-l"),
+			   ARGV("carrel-shell", "-c", "ls"),
+			   ARGV("carrel-shell", "-c", ""),
+			   ARGV("carrel-shell", "-c", CARREL_SHELL "x"),
+			   ARGV("carrel-shell", "-c", CARREL_SHELL " -l"),
+			   ARGV("carrel-shell", "-c", "exec " CARREL_SHELL),
+			   ARGV("carrel-shell", "-c", CARREL_SHELL, "name") };
+	char *asked[] = { "id", NULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct arguments before, after;
+		assert_int_equal(parse(lines[i], &before), ARGUMENTS_RUN);
+		after = before;
+		arguments_forced(&after, asked);
+		assert_ptr_equal(after.command, before.command);
+		assert_int_equal(after.login, before.login);
+	}
+}
+
 /* The request's strings, in order, against `want` (NULL-terminated). */
 static void assert_strings(const struct request *request, char **want)
 {
@@ -145,6 +194,21 @@ static void test_environment_filter(void **state)
 	assert_strings(&request,
 		       ARGV("PATHS=kept", "SSH_CONNECTION=a b", "TZ=", "_x9=a=b\n\x01", "lang=x", ""));
 	assert_int_equal(request.head.envc, 5);
+	request_clear(&request);
+}
+
+/* carrel-shell's own entries go in unfiltered; the same names from its environment do not. */
+static void test_offers(void **state)
+{
+	const struct arguments args = { .offers = ARGV("DISPLAY=localhost:10.0", WIRE_COOKIE "=00ff") };
+	struct request request;
+
+	assert_int_equal(request_build(&args,
+				       ARGV("DISPLAY=:0", WIRE_COOKIE "=11", "XAUTHORITY=/x", "TERM=x"),
+				       &request, NULL),
+			 0);
+	assert_int_equal(request.head.envc, 3);
+	assert_strings(&request, ARGV("DISPLAY=localhost:10.0", WIRE_COOKIE "=00ff", "TERM=x", ""));
 	request_clear(&request);
 }
 
@@ -222,8 +286,11 @@ int main(void)
 		cmocka_unit_test(test_arguments_of_the_command),
 		cmocka_unit_test(test_help_and_version),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_forced),
+		cmocka_unit_test(test_not_forced),
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_environment_filter),
+		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_environment_too_large),
 		cmocka_unit_test(test_command_too_long),
 		cmocka_unit_test(test_command_too_many),

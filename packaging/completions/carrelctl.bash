@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# bash completion for carrelctl(8).
+
+_carrelctl() {
+	local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]-} sub=${COMP_WORDS[2]-} words=
+
+	COMPREPLY=()
+	if [ "$COMP_CWORD" = 1 ]; then
+		words='check explain list kill gc image version help'
+	elif [ "$verb" = help ] && [ "$COMP_CWORD" = 2 ]; then
+		words='check explain list kill gc image version help'
+	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
+		words='import list remove'
+	else
+		case $verb:$sub in
+		check:*)
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			compopt -o filenames 2>/dev/null
+			return
+			;;
+		explain:*) words="--json $(compgen -u)" ;;
+		list:*) words=--json ;;
+		kill:*) words="$(carrelctl list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }')" ;;
+		image:list) words=--json ;;
+		image:remove) words="--force $(carrelctl image list 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
+		image:import)
+			[ "$COMP_CWORD" = 4 ] || return
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			compopt -o filenames 2>/dev/null
+			return
+			;;
+		help:image) words='import list remove' ;;
+		*) return ;;
+		esac
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _carrelctl carrelctl
