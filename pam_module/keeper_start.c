@@ -5,17 +5,17 @@
  *
  * The program that loaded us never hears of these processes: it must not have to reap a keeper that it did not
  * start, and its own handling of SIGCHLD must not meet one. Everything between the clone and the exec is plain
- * system calls: the program may have threads, and locks that one of them held are never released in the child.
+ * system calls: the program may have threads, and locks that one of them holds are not for the child to take.
  */
 #include "keeper_start.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -51,15 +51,24 @@ void start_error_text(const struct start_error *error, char *text, size_t size)
 	snprintf(text, size, "%s: %s", what, strerror(error->code));
 }
 
+/* What the two new processes work on: memory of this one, which stands still until they are done with it. */
+struct start {
+	const char *const *argv;
+	int answer_fd, opener_fd;
+	char *stacks; /* STACK_SIZE for each of the two */
+};
+
+#define STACK_SIZE (64 * 1024)
+
 /*
- * fork without the parts that could disturb the program: no atfork handlers, and an exit signal of 0, so that
- * the end of the child raises no SIGCHLD, an ignored SIGCHLD does not reap it first, and a wait for "any
- * child" does not find it. Such a child is waited for with __WALL.
+ * As posix_spawn does it: the child runs in our memory, on a stack of its own, and we stand still until it has exec'd or
+ * ended, so nothing of a large program is copied. The exit signal is 0: the end of the child raises no SIGCHLD, an
+ * ignored SIGCHLD does not reap it first, and a wait for "any child" does not find it. Such a child is waited for with
+ * __WALL.
  */
-static pid_t fork_silently(void)
+static pid_t run_silently(int (*child)(void *), char *stack, struct start *start)
 {
-	struct clone_args args = { .exit_signal = 0 };
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	return clone(child, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, start);
 }
 
 static void __attribute__((noreturn)) fail(int answer_fd, enum start_step step)
@@ -131,27 +140,39 @@ static void __attribute__((noreturn)) become_keeper(const char *const argv[], in
 	fail(WIRE_ANSWER_FD, START_EXEC);
 }
 
+static int keeper_process(void *arg)
+{
+	struct start *start = arg;
+
+	become_keeper(start->argv, start->answer_fd, start->opener_fd);
+}
+
+static int intermediate_process(void *arg)
+{
+	struct start *start = arg;
+
+	if (run_silently(keeper_process, start->stacks + STACK_SIZE, start) < 0)
+		fail(start->answer_fd, START_FORK);
+	_exit(0);
+}
+
 int keeper_start(const char *const argv[], int answer_fd, int opener_fd)
 {
+	struct start start = { .argv = argv, .answer_fd = answer_fd, .opener_fd = opener_fd };
 	sigset_t all, saved;
 
-	/* Until the handlers are reset, a signal would run the program's own in a copy of the program. */
+	start.stacks = mmap(NULL, (size_t)2 * STACK_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (start.stacks == MAP_FAILED)
+		return -errno;
+	/* Until the handlers are reset, a signal would run the program's own in the child. */
 	sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &saved);
-	pid_t intermediate = fork_silently();
-	if (intermediate == 0) {
-		pid_t keeper = fork_silently();
-		if (keeper == 0)
-			become_keeper(argv, answer_fd, opener_fd);
-		if (keeper < 0)
-			fail(answer_fd, START_FORK);
-		_exit(0);
-	}
+	pid_t intermediate = run_silently(intermediate_process, start.stacks, &start);
 	int error = intermediate < 0 ? errno : 0;
 	(void)sigprocmask(SIG_SETMASK, &saved, NULL);
-	if (error)
-		return -error;
-	while (waitpid(intermediate, NULL, __WALL) < 0 && errno == EINTR)
+	while (!error && waitpid(intermediate, NULL, __WALL) < 0 && errno == EINTR)
 		continue;
-	return 0;
+	(void)munmap(start.stacks, (size_t)2 * STACK_SIZE);
+	return -error;
 }
