@@ -7,6 +7,7 @@ BINDIR     = $(PREFIX)/bin
 SBINDIR    = $(PREFIX)/sbin
 LIBEXECDIR = $(PREFIX)/libexec
 MANDIR     = $(PREFIX)/share/man
+DOCDIR     = $(PREFIX)/share/doc/carrel
 PAMDIR     = $(shell pkg-config --variable=libdir pam 2>/dev/null || echo /usr/lib)/security
 DESTDIR    =
 
@@ -77,7 +78,10 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libcore.a
 
 # Tests of a program's own files name the objects they need beside the library.
 $(B)/tests/unit/test_request: $(B)/shell/request.o
-$(B)/tests/unit/test_relay $(B)/tests/unit/test_relay_terminal: $(B)/shell/relay.o $(B)/tests/unit/relay_rig.o
+$(B)/tests/unit/test_relay $(B)/tests/unit/test_relay_terminal: $(B)/shell/relay.o $(B)/shell/agent.o \
+  $(B)/tests/unit/relay_rig.o
+$(B)/tests/unit/test_agent: $(B)/shell/agent.o
+$(B)/tests/unit/test_x11: $(B)/shell/x11.o
 
 units: $(UNITS) ## build the unit tests
 
@@ -88,6 +92,7 @@ $(B)/tests/helpers/%: tests/helpers/%.c $(B)/libcore.a | $(B)/seccomp_filter.h
 
 # Run in any rootfs.
 $(B)/tests/helpers/seccomp_probe $(B)/tests/helpers/inside_probe: OWN_LDFLAGS += -static
+$(B)/tests/helpers/peer $(B)/tests/helpers/agent_client $(B)/tests/helpers/x11_peer: OWN_LDFLAGS += -static
 $(B)/tests/helpers/bench_attach: HELPER_LIBS = -lcgroup
 
 helpers: $(HELPERS) ## build the programs that the tests use
@@ -137,12 +142,19 @@ install: all ## install to $(DESTDIR)$(PREFIX), $(PAMDIR) and $(SYSCONFDIR)
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/carrel $(DESTDIR)$(SYSCONFDIR)/carrel/conf.d
 	test -e $(DESTDIR)$(SYSCONFDIR)/carrel/carrel.conf || \
 	  install -m 0644 config/carrel.conf $(DESTDIR)$(SYSCONFDIR)/carrel/carrel.conf
+	@# Not into /etc/ssh: how people log in is the administrator's decision.
+	install -d -m 0755 $(DESTDIR)$(DOCDIR)
+	sed 's|/usr/bin/carrel-shell|$(BINDIR)/carrel-shell|' config/sshd_config.d/50-carrel.conf \
+	  >$(DESTDIR)$(DOCDIR)/50-carrel.conf
+	chmod 0644 $(DESTDIR)$(DOCDIR)/50-carrel.conf
 	for page in docs/man/*.[1-8]; do \
 	  install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 uninstall: ## remove what install put there; the config and the state stay
 	rm -f $(DESTDIR)$(PAMDIR)/pam_carrel.so $(DESTDIR)$(BINDIR)/carrel-shell $(DESTDIR)$(SBINDIR)/carrelctl
 	rm -rf $(DESTDIR)$(LIBEXECDIR)/carrel
+	rm -f $(DESTDIR)$(DOCDIR)/50-carrel.conf
+	-rmdir $(DESTDIR)$(DOCDIR)
 	for page in docs/man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 clean: ## remove build/

@@ -22,6 +22,7 @@
 #include "init.h"
 #include "mountfd.h"
 #include "rootfs.h"
+#include "sshdir.h"
 
 #define ATTR_ALL (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
@@ -173,6 +174,25 @@ const char *init_home(const struct keeper *k, char *buf, size_t size)
 	return buf;
 }
 
+static int new_mask(struct carrel_error *err)
+{
+	static const struct mountfd_option small[] = { { "source", "carrel" },
+						       { "size", "4096" },
+						       { NULL, NULL } };
+
+	return mountfd_new("tmpfs", small, ATTR_ALL | MOUNT_ATTR_RDONLY, err);
+}
+
+/* Since OpenSSH 10.1 sshd's agent sockets are in ~/.ssh/agent, and a socket can be reached through the shared mount. */
+static int hide_agents(int ssh_fd, struct carrel_error *err)
+{
+	_cleanup_close_ int agents = open_component(ssh_fd, SSHDIR_AGENTS, 0700);
+	if (agents < 0)
+		return error_set(err, -agents, "cannot open '.ssh/" SSHDIR_AGENTS "': %s", strerror(-agents));
+	_cleanup_close_ int mask = new_mask(err);
+	return mask < 0 ? mask : mountfd_attach(mask, agents, "", err);
+}
+
 static int mount_home(const struct keeper *k, int root, struct carrel_error *err)
 {
 	char home[300];
@@ -192,7 +212,8 @@ static int mount_home(const struct keeper *k, int root, struct carrel_error *err
 	_cleanup_close_ int ssh = open_component(target, ".ssh", 0700);
 	if (ssh < 0)
 		return error_set(err, -ssh, "cannot open '.ssh' in the home: %s", strerror(-ssh));
-	return mountfd_attach(k->ssh_fd, ssh, "", err);
+	r = mountfd_attach(k->ssh_fd, ssh, "", err);
+	return r == 0 && !k->policy.agent ? hide_agents(k->ssh_fd, err) : r;
 }
 
 /*
@@ -209,15 +230,12 @@ static int pivot(int root, struct carrel_error *err)
 
 static int mask(const char *path, struct carrel_error *err)
 {
-	static const struct mountfd_option small[] = { { "source", "carrel" },
-						       { "size", "4096" },
-						       { NULL, NULL } };
 	struct stat st;
 
 	if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	_cleanup_close_ int fd = S_ISDIR(st.st_mode)
-					 ? mountfd_new("tmpfs", small, ATTR_ALL | MOUNT_ATTR_RDONLY, err)
+					 ? new_mask(err)
 					 : mountfd_clone(AT_FDCWD, "/dev/null",
 							 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, -1, err);
 	return fd < 0 ? fd : mountfd_attach(fd, AT_FDCWD, path, err);

@@ -3,11 +3,11 @@
  *
  * Runs on the host as the user, without privilege, started by sshd, login or su. It is static and asks neither
  * NSS nor a locale, because its environment may be the user's: all it takes from there is which session it
- * belongs to, and that only names a socket. The socket's owner and mode decide who may use it. Whatever is missing,
- * there is never a shell on the host.
+ * belongs to, and that only names a socket; what was asked for under ForceCommand; and what the client forwards. The
+ * socket's owner and mode decide who may use it. Whatever is missing, there is never a shell on the host.
  *
  *	sshd ── carrel-shell ──request, stdio──> init (PID 1 of the sandbox) ── the user's shell
- *	              │  <─────started, master─────┤
+ *	              │  <─started, master, agent──┤
  *	              │  ──────signals───────────> │
  *	              └  <─────exit status─────────┘
  */
@@ -25,10 +25,12 @@
 #include "core/paths.h"
 #include "core/session.h"
 #include "core/text.h"
+#include "shell/agent.h"
 #include "shell/relay.h"
 #include "shell/request.h"
 #include "shell/stdio.h"
 #include "shell/terminal.h"
+#include "shell/x11.h"
 
 enum {
 	STATUS_NO_SESSION = 1,
@@ -177,22 +179,35 @@ static void send_request(int socket, const struct request *request, const struct
 		quit_unserved(ret);
 }
 
-/* Wait until the command runs. Returns the master of its terminal, or -EBADF when it has none. */
-static int wait_started(int socket, bool terminal)
+/* What the command got of what was asked for. Negative: nothing. */
+struct started {
+	int master;   /* of its terminal */
+	int listener; /* of its agent */
+};
+
+/* Wait until the command runs. A terminal is had or there is an error; an agent is as init and the policy like. */
+static struct started wait_started(int socket, uint32_t asked)
 {
+	struct started started = { -EBADF, -EBADF };
 	struct wire_message answer;
-	int master = -EBADF;
-	size_t count = 1;
-	int ret = wire_receive(socket, &answer, sizeof(answer), &master, &count);
+	int fds[2];
+	size_t count = ARRAY_SIZE(fds), taken = 0;
+	int ret = wire_receive(socket, &answer, sizeof(answer), fds, &count);
 
 	if (ret < 0)
 		quit_unserved(ret);
 	answer.text[sizeof(answer.text) - 1] = '\0';
 	if (answer.kind == WIRE_FAILED)
 		exit(status_of(&answer));
-	if (answer.kind != WIRE_STARTED || count != terminal)
+	const uint32_t given = (uint32_t)answer.value, want = asked & (WIRE_TERMINAL | WIRE_AGENT);
+	if (answer.kind != WIRE_STARTED || given & ~want || (given ^ want) & WIRE_TERMINAL ||
+	    count != (size_t)__builtin_popcount(given))
 		quit_unserved(-EPROTO);
-	return master;
+	if (given & WIRE_TERMINAL)
+		started.master = fds[taken++];
+	if (given & WIRE_AGENT)
+		started.listener = fds[taken++];
+	return started;
 }
 
 /*
@@ -215,11 +230,30 @@ static int catch_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* What the client asked for, with what it forwards, as a request that can be sent. 0 or -errno with a message. */
+static int prepare(struct arguments args, struct request *request, struct stdio *stdio, struct agent *agent,
+		   struct carrel_error *err)
+{
+	char *original[] = { getenv("SSH_ORIGINAL_COMMAND"), NULL };
+	struct x11 x11;
+	char *offers[] = { x11.display, x11.cookie, NULL };
+
+	arguments_forced(&args, original);
+	if (x11_find(&x11, getenv("DISPLAY"), getenv("XAUTHORITY"), getenv("HOME")))
+		args.offers = offers;
+	int ret = request_build(&args, environ, request, err);
+	if (ret == 0 && agent_find(agent, getenv("SSH_AUTH_SOCK")))
+		request->head.flags |= WIRE_AGENT;
+	if (ret == 0)
+		ret = stdio_plan(stdio, err);
+	return ret == 0 && stdio->terminal ? stdio_describe_terminal(&request->head, err) : ret;
+}
+
 int main(int argc, char **argv)
 {
 	static struct relay relay; /* its buffers are too large for a stack */
+	static struct agent agent;
 	struct carrel_error err = { 0 };
-	struct arguments args;
 	struct request request;
 	struct stdio stdio;
 	struct wire_message last;
@@ -227,27 +261,31 @@ int main(int argc, char **argv)
 	if (stdio_sanitize() < 0)
 		return STATUS_UNSERVED;
 	reset_signals();
-	args = read_arguments(argc, argv);
+	struct arguments args = read_arguments(argc, argv);
 	int socket = connect_session();
 
-	if (request_build(&args, environ, &request, &err) < 0 || stdio_plan(&stdio, &err) < 0 ||
-	    (stdio.terminal && stdio_describe_terminal(&request.head, &err) < 0))
+	if (prepare(args, &request, &stdio, &agent, &err) < 0)
 		quit(STATUS_UNSERVED, err.msg);
 	send_request(socket, &request, &stdio);
 	request_clear(&request);
 	stdio_handed_over(&stdio);
-	int master = wait_started(socket, stdio.terminal);
+	struct started started = wait_started(socket, request.head.flags);
 
 	int signals = catch_signals();
 	relay_init(&relay, socket, signals);
-	if (signals < 0 || stdio_relay(&stdio, master, &relay, &err) < 0)
+	if (signals < 0 || stdio_relay(&stdio, started.master, &relay, &err) < 0)
 		quit(STATUS_UNSERVED, signals < 0 ? "cannot catch signals" : err.msg);
+	if (started.listener >= 0) {
+		agent_listen(&agent, started.listener);
+		relay.agent = &agent;
+	}
 	if (stdio.terminal && terminal_raw(STDIN_FILENO, &request.head.termios) < 0)
 		quit(STATUS_UNSERVED, "cannot make the terminal raw");
 	stdio_started(&stdio);
 
 	int ret = relay_run(&relay, &last);
 	relay_clear(&relay);
+	agent_clear(&agent);
 	terminal_restore();
 	if (ret > 0) /* the pty closes with us: the kernel hangs up the command */
 		return STATUS_SIGNAL + ret;

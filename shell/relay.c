@@ -25,6 +25,7 @@ void relay_init(struct relay *relay, int socket, int signals)
 	relay->socket = socket;
 	relay->signals = signals;
 	relay->terminal = relay->master = -EBADF;
+	relay->agent = NULL;
 	relay->ended = false;
 	relay->count = 0;
 }
@@ -236,10 +237,11 @@ int relay_run(struct relay *relay, struct wire_message *last)
 {
 	copy_size(relay); /* it may have changed since the request */
 	for (;;) {
-		struct pollfd p[2 + 2 * RELAY_STREAMS];
-		nfds_t n = watch(relay, p);
+		struct pollfd p[2 + 2 * RELAY_STREAMS + AGENT_POLLFDS];
+		nfds_t own = watch(relay, p);
+		nfds_t agents = relay->agent ? agent_watch(relay->agent, p + own) : 0;
 
-		if (poll(p, n, -1) < 0) {
+		if (poll(p, own + agents, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -errno;
@@ -249,6 +251,8 @@ int relay_run(struct relay *relay, struct wire_message *last)
 			sig = move(relay, &relay->stream[i], p[2 + 2 * i].revents, p[3 + 2 * i].revents);
 		if (sig)
 			return sig;
+		if (relay->agent)
+			agent_move(relay->agent, p + own);
 		int ret = p[0].revents ? take_message(relay, last) : 0;
 		if (ret) {
 			drain(relay);

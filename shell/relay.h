@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "core/wire.h"
+#include "shell/agent.h"
 
 #define RELAY_BUFFER  (64 * 1024)
 #define RELAY_STREAMS 3
@@ -29,7 +30,8 @@ struct relay {
 	int signals;  /* a signalfd, or negative; borrowed */
 	int terminal; /* the host's terminal, when `master` is the sandbox's; else negative. Both borrowed */
 	int master;
-	bool ended; /* the command has, or the sandbox */
+	struct agent *agent; /* served in the same loop until the command has ended; borrowed; NULL: none */
+	bool ended;	     /* the command has, or the sandbox */
 	size_t count;
 	struct relay_stream stream[RELAY_STREAMS];
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/paths.h"
 
 /* Letters of one option word: c and l, each at most once. 0 when the word is something else. */
 enum { OPTION_COMMAND = 1, OPTION_LOGIN = 2 };
@@ -53,14 +54,37 @@ enum arguments_kind arguments_parse(int argc, char **argv, struct arguments *arg
 	return ARGUMENTS_RUN;
 }
 
+/* Whether a command is carrel-shell by its installed path and nothing else. */
+static bool is_self(const char *command)
+{
+	static const char space[] = " \t\r\n", self[] = CARREL_SHELL;
+
+	command += strspn(command, space);
+	if (strncmp(command, self, sizeof(self) - 1) != 0)
+		return false;
+	command += sizeof(self) - 1;
+	return command[strspn(command, space)] == '\0';
+}
+
+void arguments_forced(struct arguments *args, char **original)
+{
+	bool forced = args->command ? is_self(args->command[0]) && !args->command[1] : !args->login;
+
+	if (!forced)
+		return;
+	args->command = *original ? original : NULL;
+	args->login = args->login || !*original;
+}
+
 /*
  * Names that say something about the host, or that act on a program: they mean nothing inside and are not even
  * offered. This is not the gate. The gate is in init, which takes only the variables it knows and those the
  * policy names; carrel-shell cannot read the policy, so it offers all the rest. A name with a '*' is a prefix.
  */
 static const char *const of_the_host[] = {
-	"CARREL_*", "LD_*",  "GLIBC_*", "MALLOC_*", "XDG_*",  "DBUS_*", "HOME",	 "PATH",    "USER",
-	"LOGNAME",  "SHELL", "MAIL",	"PWD",	    "OLDPWD", "_",	"SHLVL", "SSH_TTY", "SSH_AUTH_SOCK",
+	"CARREL_*", "LD_*",  "GLIBC_*", "MALLOC_*",	 "XDG_*",   "DBUS_*",	  "HOME",
+	"PATH",	    "USER",  "LOGNAME", "SHELL",	 "MAIL",    "PWD",	  "OLDPWD",
+	"_",	    "SHLVL", "SSH_TTY", "SSH_AUTH_SOCK", "DISPLAY", "XAUTHORITY",
 };
 
 static bool name_matches(const char *pattern, const char *name, size_t length)
@@ -129,10 +153,10 @@ int request_build(const struct arguments *args, char **environment, struct reque
 		request_clear(request);
 		return error_set(err, E2BIG, "the command is too long");
 	}
-	for (char **variable = environment; *variable && request->head.envc < REQUEST_ENV_MAX; variable++) {
-		if (variable_offered(*variable) && append(request, *variable, 1))
-			request->head.envc++;
-	}
+	for (char **offer = args->offers; offer && *offer; offer++)
+		request->head.envc += append(request, *offer, 1);
+	for (char **variable = environment; *variable && request->head.envc < REQUEST_ENV_MAX; variable++)
+		request->head.envc += variable_offered(*variable) && append(request, *variable, 1);
 	append(request, "",
 	       0); /* no working directory: the host's means nothing inside, init takes the home */
 	return 0;

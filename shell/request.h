@@ -20,6 +20,7 @@ enum arguments_kind {
 struct arguments {
 	bool login;
 	char **command; /* CMD [NAME [ARG...]] of -c, NULL-terminated, borrowed from argv; NULL: interactive */
+	char **offers;	/* environment entries of carrel-shell's own, NULL-terminated, borrowed; NULL: none */
 };
 
 /*
@@ -27,6 +28,17 @@ struct arguments {
  * of argv[0], which is how sshd and login ask for a login shell.
  */
 enum arguments_kind arguments_parse(int argc, char **argv, struct arguments *args);
+
+/*
+ * What the client asked for, where sshd's ForceCommand has put carrel-shell in its place. `original` is { the value of
+ * SSH_ORIGINAL_COMMAND or NULL, NULL }, borrowed.
+ *
+ * sshd then runs SHELL -c CARREL_SHELL, with the command or subsystem that was asked for in SSH_ORIGINAL_COMMAND; the
+ * variable is not set when that was a login shell. With carrel-shell as SHELL its command is carrel-shell itself; with
+ * another one (forced_command_ok) it is started without arguments. It becomes `-c ORIGINAL`, or a login shell. Any
+ * other command line says itself what is meant, and stays.
+ */
+void arguments_forced(struct arguments *args, char **original);
 
 /* Room left to the command line: environment variables past this many are not sent. */
 #define REQUEST_ENV_MAX 512

@@ -8,7 +8,8 @@
  *	classic   writes a child's pid to cgroup.procs of each hierarchy, as libcgroup and container engines do
  *	carrel    has a child write "0" to `tasks` of each: cgroup_enter(), which is how a session gets in
  *
- * No fork and no open is in the times. Prints two lines of bench_report(), or one that says that there is nothing to
+ * No fork and no open is in the times. Before each there is a pause: the kernel's lock over all thread groups is slow to
+ * take for who comes first, after which it is cheap for a moment, and logins do not come so close together. Prints two lines of bench_report(), or one that says that there is nothing to
  * attach, which is so on v2, where a process is cloned into its group.
  */
 #include <err.h>
@@ -23,6 +24,7 @@
 
 #define GROUP	   CGROUP_ROOT "/bench/attach"
 #define ROUNDS_MAX 10000
+#define PAUSE_US   30000
 
 struct group {
 	int tasks[CGROUP_FDS_MAX]; /* of each hierarchy */
@@ -33,14 +35,15 @@ struct group {
 /* cgroup.procs beside a descriptor of `tasks`. */
 static int open_procs(int tasks)
 {
-	char link[64], path[4096];
+	char link[64], dir[4096], path[4096 + 16];
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", tasks);
-	ssize_t n = readlink(link, path, sizeof(path) - sizeof("/cgroup.procs"));
+	ssize_t n = readlink(link, dir, sizeof(dir) - 1);
 	if (n < 0)
 		err(1, "%s", link);
-	path[n] = '\0';
-	strcpy(strrchr(path, '/'), "/cgroup.procs");
+	dir[n] = '\0';
+	*strrchr(dir, '/') = '\0';
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		err(1, "%s", path);
@@ -128,14 +131,14 @@ int main(int argc, char **argv)
 	};
 	size_t rounds = argc == 2 ? strtoul(argv[1], NULL, 10) : 0;
 	struct carrel_error error = { 0 };
-	struct cgroup_tree *tree;
+	struct cgroup_tree *tree = NULL;
 	struct group group = { .count = 0 };
 
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		errx(2, "usage: bench_attach ROUNDS");
 	if (cgroup_tree_open(&tree, &error) < 0)
 		errx(1, "%s", error.msg);
-	if (cgroup_tree_clones(tree)) {
+	if (cgroup_can_clone()) {
 		puts("cgroup v2: a session is cloned into its group, there is nothing to attach");
 		return 0;
 	}
@@ -148,7 +151,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < group.count; i++)
 		group.procs[i] = open_procs(group.tasks[i]);
 	for (size_t i = 0; i < rounds; i++) {
+		usleep(PAUSE_US);
 		classic[i] = measure(&group, false);
+		usleep(PAUSE_US);
 		carrel[i] = measure(&group, true);
 	}
 	bench_report("classic", classic, rounds);

@@ -5,13 +5,13 @@
  *	inside_probe vm PID          read its memory with process_vm_readv
  *	inside_probe mem PID         open its memory in /proc for writing
  *	inside_probe pidfd PID       take its descriptor 0 with pidfd_getfd
- *	inside_probe core            change the limit of core files, by setrlimit and prlimit; prints the limit after it
+ *	inside_probe core PID        change its limit of core files, with setrlimit (PID 0: itself) and prlimit
  *	inside_probe filecaps FILE   give FILE every capability
- *	inside_probe caps            print the effective capabilities, as in /proc/self/status
  *	inside_probe mount DIR       mount a tmpfs there
+ *	inside_probe caps            print the permitted capabilities, as in /proc/self/status
  *
- * The first words try one thing and print "done", or the errno's name; exit status 0 or 1. Linked statically, to run
- * in any rootfs. In the host's view it is the control: there the same attempts succeed.
+ * core prints what the limit is then, caps what they are, and the others "done" or the errno's name, with exit status
+ * 0 or 1. Linked statically, to run in any rootfs. On the host it is the control: there the same attempts succeed.
  */
 #include <err.h>
 #include <errno.h>
@@ -73,32 +73,39 @@ static int try_pidfd(const char *pid)
 }
 
 /* Whatever the calls say: what counts is what the limit is afterwards. */
-static int try_core(void)
+static int try_core(const char *pid)
 {
 	const struct rlimit none = { 0, 0 }, more = { 1 << 20, 1 << 20 };
 	struct rlimit now;
+	long target = strtol(pid, NULL, 10);
 
-	setrlimit(RLIMIT_CORE, &more);
-	syscall(SYS_prlimit64, 0, RLIMIT_CORE, &more, NULL);
-	syscall(SYS_prlimit64, getppid(), RLIMIT_CORE, &none, NULL);
-	syscall(SYS_prlimit64, 1, RLIMIT_CORE, &none, NULL);
-	setrlimit(RLIMIT_CORE, &none);
-	syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, &now);
-	syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, NULL);
-	if (getrlimit(RLIMIT_CORE, &now) < 0)
-		err(2, "getrlimit");
+	if (target == 0) {
+		setrlimit(RLIMIT_CORE, &more);
+		setrlimit(RLIMIT_CORE, &none);
+	}
+	syscall(SYS_prlimit64, target, RLIMIT_CORE, &more, NULL);
+	syscall(SYS_prlimit64, target, RLIMIT_CORE, &none, &now);
+	syscall(SYS_prlimit64, target, RLIMIT_CORE, &none, NULL);
+	if (syscall(SYS_prlimit64, target, RLIMIT_CORE, NULL, &now) < 0)
+		err(2, "prlimit");
 	printf("%llu %llu\n", (unsigned long long)now.rlim_cur, (unsigned long long)now.rlim_max);
 	return 0;
 }
 
+/* Permitted and not effective: a program with those starts even where it does not get them all. */
 static int try_filecaps(const char *file)
 {
 	struct vfs_cap_data data = {
-		.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
+		.magic_etc = VFS_CAP_REVISION_2,
 		.data = { { .permitted = 0xffffffffu }, { .permitted = 0x1ffu } },
 	};
 
 	return tell(setxattr(file, "security.capability", &data, sizeof(data), 0));
+}
+
+static int try_mount(const char *dir)
+{
+	return tell(mount("attack", dir, "tmpfs", 0, NULL));
 }
 
 static int print_caps(void)
@@ -108,7 +115,7 @@ static int print_caps(void)
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		err(2, "capget");
-	printf("%08x%08x\n", data[1].effective, data[0].effective);
+	printf("%08x%08x\n", data[1].permitted, data[0].permitted);
 	return 0;
 }
 
@@ -118,20 +125,16 @@ int main(int argc, char **argv)
 	const struct {
 		const char *word;
 		int (*run)(const char *);
-	} tries[] = { { "ptrace", try_ptrace },
-		      { "vm", try_vm },
-		      { "mem", try_mem },
-		      { "pidfd", try_pidfd },
-		      { "filecaps", try_filecaps } };
+	} tries[] = {
+		{ "ptrace", try_ptrace }, { "vm", try_vm },	{ "mem", try_mem },
+		{ "pidfd", try_pidfd },	  { "core", try_core }, { "filecaps", try_filecaps },
+		{ "mount", try_mount },
+	};
 
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]) && argc == 3; i++)
 		if (strcmp(word, tries[i].word) == 0)
 			return tries[i].run(what);
-	if (argc == 3 && strcmp(word, "mount") == 0)
-		return tell(mount("attack", what, "tmpfs", 0, NULL));
-	if (argc == 2 && strcmp(word, "core") == 0)
-		return try_core();
 	if (argc == 2 && strcmp(word, "caps") == 0)
 		return print_caps();
-	errx(2, "usage: inside_probe ptrace|vm|mem|pidfd PID | filecaps FILE | mount DIR | core | caps");
+	errx(2, "usage: inside_probe ptrace|vm|mem|pidfd|core PID | filecaps FILE | mount DIR | caps");
 }

@@ -207,6 +207,13 @@ static int set_capabilities(void)
 	return syscall(SYS_capget, &header, data) == 0 && syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
 }
 
+/* Asked by whoever has no rights over the system, it wants no_new_privs first. */
+static int restrict_self(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return syscall(SYS_landlock_restrict_self, -1, ALL) == 0 ? 0 : errno;
+}
+
 static int same_identity(void)
 {
 	return setresgid(getgid(), getgid(), getgid()) == 0 && setresuid(getuid(), getuid(), getuid()) == 0
@@ -243,14 +250,15 @@ static const struct probe ordinary[] = {
 	CALL("openat2", 0, SYS_openat2, AT_FDCWD, (long)"/", (long)&how_to_open, sizeof(how_to_open)),
 	CALL("faccessat2", 0, SYS_faccessat2, AT_FDCWD, (long)"/", 0, 0),
 	CALL("copy_file_range", EBADF, SYS_copy_file_range, -1, 0, -1, 0, 1, 0),
-	CALL("name_to_handle_at", EFAULT, SYS_name_to_handle_at, AT_FDCWD, (long)"/", BAD, BAD, 0),
+	/* not a path: an overlay has no handles to give */
+	CALL("name_to_handle_at", EFAULT, SYS_name_to_handle_at, AT_FDCWD, BAD, BAD, BAD, 0),
 	CALL("close_range", 0, SYS_close_range, 100, 200, 0),
 	CALL("chroot", EFAULT, SYS_chroot, BAD),
 	CALL("futex", 0, SYS_futex, (long)scratch, 1, 1),
 	CALL("futex_waitv", EINVAL, SYS_futex_waitv, 0, 0, ALL),
 	CALL("rseq", EINVAL, SYS_rseq, BAD, 1, ALL),
 	CALL("membarrier", 0, SYS_membarrier, 0, 0),
-	CALL("landlock_restrict_self", EINVAL, SYS_landlock_restrict_self, -1, ALL),
+	STEP("landlock_restrict_self", EINVAL, restrict_self),
 	CALL("seccomp", 0, SYS_seccomp, 2, 0, (long)&(const uint32_t){ 0x7fff0000 }),
 	CALL("prctl", 0, SYS_prctl, PR_CAPBSET_READ, 0),
 	STEP("capget and capset", 0, set_capabilities),

@@ -54,12 +54,10 @@ static int open_kind(const char *kind, int *output)
 
 	if (strcmp(kind, "null") == 0) {
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} else if (strcmp(kind, "pipe") == 0 && pipe2(pair, O_CLOEXEC) == 0) {
-		*output = pair[0];
-		fd = pair[1];
-	} else if (strcmp(kind, "socket") == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0) {
-		*output = pair[0];
-		fd = pair[1];
+	} else if (strcmp(kind, "pipe") == 0 || strcmp(kind, "socket") == 0) {
+		int r = *kind == 'p' ? pipe2(pair, O_CLOEXEC) : socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+		*output = r < 0 ? -1 : pair[0];
+		fd = r < 0 ? -1 : pair[1];
 	} else if (strcmp(kind, "pty") == 0 && openpty(&master, &slave, NULL, NULL, NULL) == 0) {
 		fd = slave;
 	} else if (strncmp(kind, "read:", 5) == 0) {
@@ -223,7 +221,7 @@ int main(int argc, char **argv)
 
 	if (argc < 4 || strlen(argv[1]) >= sizeof(address.sun_path))
 		errx(2, "usage: session_client SOCKET run KIND... | garbage N SEED | flood N");
-	strcpy(address.sun_path, argv[1]);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", argv[1]);
 	if (strcmp(word, "run") == 0)
 		return run(argc - 3, argv + 3);
 	if (strcmp(word, "garbage") == 0 && argc == 5)

@@ -7,7 +7,8 @@ hold_session() { # USER
 
 	before=$(session_ids "$1")
 	out=$(mktemp "$work/held.XXXXXX")
-	ssh_as "$1" 'echo up; exec sleep 100000' >"$out" 2>&1 </dev/null &
+	# Not ssh_as: $! would be a shell that waits for ssh.
+	ssh "${ssh_options[@]}" -l "$1" 127.0.0.1 'echo up; exec sleep 100000' >"$out" 2>&1 </dev/null &
 	client=$!
 	wait_until 20 grep -qx up "$out" || {
 		cat "$out"
@@ -18,16 +19,18 @@ hold_session() { # USER
 }
 
 session_ids() { # USER
-	find /run/carrel/sessions -mindepth 1 -maxdepth 1 -name "$(id -u "$1")-*" -printf '%f\n' 2>/dev/null | sort
+	{ find /run/carrel/sessions -mindepth 1 -maxdepth 1 -name "$(id -u "$1")-*" -printf '%f\n' 2>/dev/null || true; } | sort
 }
 
 # End the client of hold_session, as when its machine is switched off, and see that all of the session goes.
-release_session() { # [CLIENT]
-	local pid=${1:-$client}
-
-	kill -KILL "$pid" 2>/dev/null || true
-	wait "$pid" 2>/dev/null || true
+release_session() {
+	end_client
 	nothing_left
+}
+
+end_client() {
+	kill -KILL "$client" 2>/dev/null || true
+	wait "$client" 2>/dev/null || true
 }
 
 keeper_of() { # ID
@@ -38,17 +41,18 @@ init_of() { # ID: the pid on the host
 	sed -n 's/^init *[=:]* *//p' "/run/carrel/sessions/$1/record"
 }
 
-# Run a program of the host with a user's ids, as sshd would after the login.
+# Run a program of the host with a user's ids, as sshd would after the login. setpriv keeps its capabilities until it
+# execs, so it may exec what the user may not; hence env.
 as_user() { # USER COMMAND…
 	local name=$1
 	shift
 
-	setpriv --reuid="$name" --regid="$(id -g "$name")" --clear-groups --inh-caps=-all "$@"
+	setpriv --reuid="$name" --regid="$(id -g "$name")" --clear-groups --inh-caps=-all env "$@"
 }
 
 # One more command in a session that is open, by the user's own carrel-shell.
 in_session() { # USER ID COMMAND
-	as_user "$1" env -i CARREL_SESSION="$2" "$shell_path" -c "$3"
+	as_user "$1" -i CARREL_SESSION="$2" "$shell_path" -c "$3"
 }
 
 # Bring a program into a user's root filesystem, as they would themselves.

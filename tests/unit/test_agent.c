@@ -181,6 +181,20 @@ static void test_client_leaves(void **state)
 	assert_int_equal(agent.count, 0);
 }
 
+/* Who does not read any more is not written to; what they say themselves still arrives. */
+static void test_only_one_way_left(void **state)
+{
+	_cleanup_close_ int a = client(), agent_a = served();
+
+	assert_int_equal(shutdown(a, SHUT_RD), 0);
+	say(agent_a, "answer");
+	assert_int_equal(send(agent_a, "answer", 6, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+	say(a, "question");
+	assert_string_equal(hear(agent_a), "question");
+	assert_int_equal(agent.count, 1);
+}
+
 static unsigned char pattern(size_t at, unsigned seed)
 {
 	return (unsigned char)((at * 2654435761u + seed) >> 13);
@@ -303,8 +317,9 @@ static void test_no_agent_any_more(void **state)
 static void test_no_descriptors(void **state)
 {
 	struct rlimit limit, none;
-	_cleanup_close_ int a = client(), agent_a = served(), b = client();
+	_cleanup_close_ int a = client(), agent_a = served();
 
+	(void)client();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none = (struct rlimit){ 0, limit.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -433,6 +448,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ends_are_passed_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_agent_leaves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_client_leaves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_only_one_way_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_every_byte, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stalled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_further_ones_wait, set_up, tear_down),

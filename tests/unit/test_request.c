@@ -95,8 +95,9 @@ static void test_refused(void **state)
 /* Under ForceCommand what was asked for is in SSH_ORIGINAL_COMMAND. */
 static void test_forced(void **state)
 {
-	char **lines[] = { ARGV("carrel-shell", "-c", CARREL_SHELL), ARGV("carrel-shell"),
-			   ARGV("carrel-shell", "-c", " \t" CARREL_SHELL " \n") };
+	static char self[] = CARREL_SHELL, spaced[] = " \t" CARREL_SHELL " \n";
+	char **lines[] = { ARGV("carrel-shell", "-c", self), ARGV("carrel-shell", "-c", spaced),
+			   ARGV("carrel-shell") };
 	char *asked[] = { "ls -l", NULL }, *empty[] = { "", NULL }, *nothing[] = { NULL, NULL };
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -120,14 +121,16 @@ static void test_forced(void **state)
 /* A command line that says what is meant is not changed by a variable. */
 static void test_not_forced(void **state)
 {
+	static char self[] = CARREL_SHELL, longer[] = CARREL_SHELL "x", option[] = CARREL_SHELL " -l",
+		    exec[] = "exec " CARREL_SHELL;
 	char **lines[] = { ARGV("-carrel-shell"),
 			   ARGV("carrel-shell", "-l"),
 			   ARGV("carrel-shell", "-c", "ls"),
 			   ARGV("carrel-shell", "-c", ""),
-			   ARGV("carrel-shell", "-c", CARREL_SHELL "x"),
-			   ARGV("carrel-shell", "-c", CARREL_SHELL " -l"),
-			   ARGV("carrel-shell", "-c", "exec " CARREL_SHELL),
-			   ARGV("carrel-shell", "-c", CARREL_SHELL, "name") };
+			   ARGV("carrel-shell", "-c", longer),
+			   ARGV("carrel-shell", "-c", option),
+			   ARGV("carrel-shell", "-c", exec),
+			   ARGV("carrel-shell", "-c", self, "name") };
 	char *asked[] = { "id", NULL };
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -200,15 +203,14 @@ static void test_environment_filter(void **state)
 /* carrel-shell's own entries go in unfiltered; the same names from its environment do not. */
 static void test_offers(void **state)
 {
-	const struct arguments args = { .offers = ARGV("DISPLAY=localhost:10.0", WIRE_COOKIE "=00ff") };
+	static char own[] = WIRE_COOKIE "=00ff", forged[] = WIRE_COOKIE "=11";
+	const struct arguments args = { .offers = ARGV("DISPLAY=localhost:10.0", own) };
+	char **environment = ARGV("DISPLAY=:0", forged, "XAUTHORITY=/x", "TERM=x");
 	struct request request;
 
-	assert_int_equal(request_build(&args,
-				       ARGV("DISPLAY=:0", WIRE_COOKIE "=11", "XAUTHORITY=/x", "TERM=x"),
-				       &request, NULL),
-			 0);
+	assert_int_equal(request_build(&args, environment, &request, NULL), 0);
 	assert_int_equal(request.head.envc, 3);
-	assert_strings(&request, ARGV("DISPLAY=localhost:10.0", WIRE_COOKIE "=00ff", "TERM=x", ""));
+	assert_strings(&request, ARGV("DISPLAY=localhost:10.0", own, "TERM=x", ""));
 	request_clear(&request);
 }
 
