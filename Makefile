@@ -8,6 +8,7 @@ SBINDIR    = $(PREFIX)/sbin
 LIBEXECDIR = $(PREFIX)/libexec
 MANDIR     = $(PREFIX)/share/man
 DOCDIR     = $(PREFIX)/share/doc/carrel
+COMPDIR    = $(PREFIX)/share/bash-completion/completions
 PAMDIR     = $(shell pkg-config --variable=libdir pam 2>/dev/null || echo /usr/lib)/security
 DESTDIR    =
 
@@ -41,7 +42,12 @@ PROGRAMS = $(B)/pam_carrel.so $(B)/carrel-keeper $(B)/carrel-shell $(B)/carrelct
 
 all: $(PROGRAMS) ## build everything (default)
 
-$(B)/%.o: %.c
+# The paths of PREFIX are compiled in: another PREFIX builds anew.
+$(B)/defines: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' $(DEFINES) | cmp -s - $@ || printf '%s\n' $(DEFINES) >$@
+
+$(B)/%.o: %.c $(B)/defines
 	@mkdir -p $(@D)
 	$(CC) $(OWN_CFLAGS) $(CFLAGS) -c -o $@ $<
 
@@ -147,13 +153,14 @@ install: all ## install to $(DESTDIR)$(PREFIX), $(PAMDIR) and $(SYSCONFDIR)
 	sed 's|/usr/bin/carrel-shell|$(BINDIR)/carrel-shell|' config/sshd_config.d/50-carrel.conf \
 	  >$(DESTDIR)$(DOCDIR)/50-carrel.conf
 	chmod 0644 $(DESTDIR)$(DOCDIR)/50-carrel.conf
+	install -D -m 0644 packaging/completions/carrelctl.bash $(DESTDIR)$(COMPDIR)/carrelctl
 	for page in docs/man/*.[1-8]; do \
 	  install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 uninstall: ## remove what install put there; the config and the state stay
 	rm -f $(DESTDIR)$(PAMDIR)/pam_carrel.so $(DESTDIR)$(BINDIR)/carrel-shell $(DESTDIR)$(SBINDIR)/carrelctl
 	rm -rf $(DESTDIR)$(LIBEXECDIR)/carrel
-	rm -f $(DESTDIR)$(DOCDIR)/50-carrel.conf
+	rm -f $(DESTDIR)$(DOCDIR)/50-carrel.conf $(DESTDIR)$(COMPDIR)/carrelctl
 	-rmdir $(DESTDIR)$(DOCDIR)
 	for page in docs/man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
@@ -165,5 +172,5 @@ help: ## this list
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 export ALPINE_TARBALL CI B
-.PHONY: all units helpers deps demo check check-vm bench lint format install uninstall clean help
+.PHONY: FORCE all units helpers deps demo check check-vm bench lint format install uninstall clean help
 .DELETE_ON_ERROR:

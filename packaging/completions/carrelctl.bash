@@ -24,8 +24,8 @@ _carrelctl() {
 		image:list) words=--json ;;
 		image:remove) words="--force $(carrelctl image list 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
 		image:import)
-			[ "$COMP_CWORD" = 4 ] || return
-			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			[ "$COMP_CWORD" -ge 4 ] || return
+			mapfile -t COMPREPLY < <(compgen -f -W --no-sftp -- "$cur")
 			compopt -o filenames 2>/dev/null
 			return
 			;;
