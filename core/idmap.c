@@ -183,41 +183,48 @@ static int write_map(pid_t pid, const char *file, const char *text)
 	return fs_write_at(AT_FDCWD, path, text);
 }
 
-/* A user namespace is born with a process; this one only waits for the other end of its socket to close. */
+/* What the process that a user namespace is born with works with; it runs in our memory. */
+struct holder {
+	int ours, theirs;
+};
+
+/* Wait for the other end of the socket to be closed. Its descriptors are its own copies. */
+static int hold(void *arg)
+{
+	const struct holder *holder = arg;
+	char byte;
+
+	close(holder->ours);
+	while (read(holder->theirs, &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
 int idmap_userns(const char *uid_map, const char *gid_map, struct carrel_error *err)
 {
+	char stack[16 * 1024] __attribute__((aligned(16)));
 	char path[64];
-	int pair[2];
+	int pair[2], fd = -1;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, "cannot make a socket pair");
 	_cleanup_close_ int ours = pair[0], theirs = pair[1];
-	pid_t pid = fork();
+	struct holder holder = { ours, theirs };
+	/* Without a copy of our memory, which the process has no use for. */
+	pid_t pid = clone(hold, stack + sizeof(stack), CLONE_VM | CLONE_NEWUSER | SIGCHLD, &holder);
 	if (pid < 0)
-		return error_errno(err, "cannot fork");
-	if (pid == 0) {
-		char byte;
-		close(ours);
-		if (unshare(CLONE_NEWUSER) == 0 && write(theirs, "u", 1) == 1)
-			while (read(theirs, &byte, 1) < 0 && errno == EINTR)
-				;
-		_exit(0);
-	}
-	close_fd(&theirs);
-	char byte;
-	int fd, r = read(ours, &byte, 1) == 1 ? 0 : -EIO;
-	if (r == 0)
-		r = write_map(pid, "uid_map", uid_map);
+		return error_errno(err, "cannot make a user namespace");
+	int r = write_map(pid, "uid_map", uid_map);
 	if (r == 0)
 		r = write_map(pid, "gid_map", gid_map);
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
-	fd = r == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (r == 0 && fd < 0)
-		r = -errno;
+	if (r == 0) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		r = fd < 0 ? -errno : 0;
+	}
+	close_fd(&theirs);
 	close_fd(&ours);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	if (r < 0)
-		return error_set(err, -r, "cannot make a user namespace: %s", strerror(-r));
-	return fd;
+	return r < 0 ? error_set(err, -r, "cannot map ids in a user namespace: %s", strerror(-r)) : fd;
 }

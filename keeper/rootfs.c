@@ -85,19 +85,19 @@ static int idmapped_lower(struct keeper *k, int image_fd, struct carrel_error *e
  * The overlay itself, in the vault. index=on makes a second mount of the same upper fail with EBUSY; the
  * mounts of a session that has just ended go away a moment after its last process, so EBUSY is waited for.
  */
-static int make_overlay(uid_t uid, struct carrel_error *err)
+static int make_overlay(const char *at, struct carrel_error *err)
 {
 	int64_t deadline = fs_now_ms() + BUSY_TIMEOUT_MS;
-	char lower[32], upper[48], work[48];
+	char lower[32], upper[32], work[32];
 	const struct mountfd_option options[] = {
 		{ "source", "carrel" }, { "lowerdir", lower }, { "upperdir", upper },
 		{ "workdir", work },	{ "index", "on" },     { "redirect_dir", "nofollow" },
 		{ "metacopy", "off" },	{ NULL, NULL },
 	};
 
-	snprintf(lower, sizeof(lower), "/%u.lower", uid);
-	snprintf(upper, sizeof(upper), "/%u.state/upper", uid);
-	snprintf(work, sizeof(work), "/%u.state/work", uid);
+	snprintf(lower, sizeof(lower), "%s/lower", at);
+	snprintf(upper, sizeof(upper), "%s/upper", at);
+	snprintf(work, sizeof(work), "%s/work", at);
 	for (;;) {
 		int fd = mountfd_new("overlay", options, MOUNT_ATTR_NODEV, err);
 		if (fd != -EBUSY || fs_now_ms() > deadline)
@@ -106,13 +106,15 @@ static int make_overlay(uid_t uid, struct carrel_error *err)
 	}
 }
 
-static int attach(int fd, const char *at, struct carrel_error *err)
+static int attach_below(int fd, const char *at, const char *name, struct carrel_error *err)
 {
-	if (mkdir(at, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, "cannot make '%s' in the vault", at);
-	return mountfd_attach(fd, AT_FDCWD, at, err);
+	char path[32];
+
+	snprintf(path, sizeof(path), "%s/%s", at, name);
+	return mountfd_attach(fd, AT_FDCWD, path, err);
 }
 
+/* All of a user's mounts at once: every unmount makes the kernel wait for all CPUs. Nothing there is fine. */
 static void detach(const char *at)
 {
 	umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -120,27 +122,24 @@ static void detach(const char *at)
 }
 
 /*
- * In the vault: lower and state are attached only while the overlay is made (the kernel wants layers to be of
- * the caller's mount namespace, and keeps its own clones of them).
+ * In the vault: the user's state directory at /UID, and on the empty directories in it the layers' lower and the
+ * overlay (the kernel wants layers to be of the caller's mount namespace).
  */
-static int mount_overlay(struct keeper *k, int lower_fd, int state_fd, const char *at,
-			 struct carrel_error *err)
+static int mount_overlay(int lower_fd, int state_fd, const char *at, struct carrel_error *err)
 {
-	char lower[32], state[32];
-
-	snprintf(lower, sizeof(lower), "/%u.lower", k->user.uid);
-	snprintf(state, sizeof(state), "/%u.state", k->user.uid);
-	detach(lower);
-	detach(state);
-	int r = attach(lower_fd, lower, err);
+	detach(at); /* of a keeper that was killed half way */
+	if (mkdir(at, 0700) < 0)
+		return error_errno(err, "cannot make '%s' in the vault", at);
+	int r = mountfd_attach(state_fd, AT_FDCWD, at, err);
 	if (r == 0)
-		r = attach(state_fd, state, err);
-	_cleanup_close_ int fd = r == 0 ? make_overlay(k->user.uid, err) : r;
-	detach(lower);
-	detach(state);
-	if (fd < 0)
-		return error_context(err, "cannot mount the root filesystem");
-	return attach(fd, at, err);
+		r = attach_below(lower_fd, at, "lower", err);
+	_cleanup_close_ int fd = r == 0 ? make_overlay(at, err) : r;
+	if (fd >= 0)
+		r = attach_below(fd, at, "root", err);
+	if (fd >= 0 && r == 0)
+		return 0;
+	detach(at);
+	return error_context(err, "cannot mount the root filesystem");
 }
 
 static bool is_mounted(const char *at)
@@ -173,18 +172,18 @@ static int clone_overlay(struct keeper *k, const char *at, struct carrel_error *
 /* Vault work with everything that needs host paths done before: returns the session's rootfs, detached. */
 static int from_vault(struct keeper *k, int image_fd, struct carrel_error *err)
 {
-	char at[16];
+	char at[16], root[24];
 	int r = 0;
 
 	_cleanup_close_ int state = mountfd_clone(k->user_fd, "", MOUNT_ATTR_NODEV, -1, err);
 	if (state < 0)
 		return state;
 	snprintf(at, sizeof(at), "/%u", k->user.uid);
+	snprintf(root, sizeof(root), "%s/root", at);
 	int host = pinned_enter(PINNED_VAULT, err);
 	if (host < 0)
 		return host;
-	bool mounted = is_mounted(at);
-	if (!mounted) {
+	if (!is_mounted(root)) {
 		/* The id map is found in /proc, which the vault has not: out and in again, for the first session. */
 		r = pinned_leave(host, err);
 		if (r < 0)
@@ -195,9 +194,9 @@ static int from_vault(struct keeper *k, int image_fd, struct carrel_error *err)
 		host = pinned_enter(PINNED_VAULT, err);
 		if (host < 0)
 			return host;
-		r = mount_overlay(k, lower, state, at, err);
+		r = mount_overlay(lower, state, at, err);
 	}
-	_cleanup_close_ int fd = r == 0 ? clone_overlay(k, at, err) : r;
+	_cleanup_close_ int fd = r == 0 ? clone_overlay(k, root, err) : r;
 	r = pinned_leave(host, fd < 0 ? NULL : err);
 	return fd < 0 ? fd : r < 0 ? r : steal_fd(&fd);
 }
@@ -212,9 +211,10 @@ static int ensure_state(struct keeper *k, struct carrel_error *err)
 		mode_t mode;
 		uid_t uid;
 		gid_t gid;
-	} dirs[] = { { "upper", 0755, root, group },
-		     { "work", 0755, root, group },
-		     { "home", 0700, uid, gid } };
+	} dirs[] = {
+		{ "upper", 0755, root, group }, { "work", 0755, root, group }, { "home", 0700, uid, gid },
+		{ "lower", 0700, 0, 0 },	{ "root", 0700, 0, 0 },
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		/* What is there already is the user's to chmod; only a new one gets owner and mode. */
