@@ -61,7 +61,7 @@ put_helper() { # USER NAME…
 	shift
 
 	for helper in "$@"; do
-		ssh_as "$name" "cat >/usr/local/bin/$helper && chmod 755 /usr/local/bin/$helper" <"$B/tests/helpers/$helper"
+		ssh_as "$name" "mkdir -p /usr/local/bin && cat >/usr/local/bin/$helper && chmod 755 /usr/local/bin/$helper" <"$B/tests/helpers/$helper"
 	done
 }
 

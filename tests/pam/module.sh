@@ -115,8 +115,9 @@ test_the_keeper_starts_clean() {
 			'fd 4 anon_inode:')" "$(grep ^fd "$fake/seen")"
 		expect_eq "$(listed 'cwd /' 'umask 022' 'session own')" "$(grep '^cwd\|^umask\|^session' "$fake/seen")"
 		expect_eq "$(printf 'Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t ')" "$(grep '^Uid\|^Gid\|^Groups' "$fake/seen")"
+		# 32 and 33 are the C library's own, which no program can set; make leaves them ignored in what it starts.
 		expect_eq "SigBlk SigIgn SigCgt " \
-			"$(sed -n 's/^\(Sig...\):\t0000000000000000$/\1/p' "$fake/seen" | tr '\n' ' ')"
+			"$(sed -n 's/^\(Sig...\):\t0000000\(00\|18\)0000000$/\1/p' "$fake/seen" | tr '\n' ' ')"
 	done
 }
 
