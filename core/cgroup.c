@@ -155,7 +155,7 @@ static bool controller_has(struct cgroup_tree *tree, const char *controller, con
 	       faccessat(c->mount_fd, path, F_OK, 0) == 0;
 }
 
-static bool group_exists(struct cgroup_tree *tree, const char *name)
+bool cgroup_exists(struct cgroup_tree *tree, const char *name)
 {
 	for (size_t i = 0; i < tree->count; i++)
 		if (faccessat(tree->controllers[i].mount_fd, name, F_OK, 0) == 0)
@@ -277,7 +277,7 @@ static int make_group(struct cgroup_tree *tree, const char *name, const struct s
 		cgroup_free(&cg);
 	for (size_t j = 0; all && j < all->count; j++) {
 		int checked = check_value(tree, name, &all->list[j], err);
-		if (checked < 0 && group_exists(tree, name))
+		if (checked < 0 && cgroup_exists(tree, name))
 			return checked;
 	}
 	return r == 0 ? 0
@@ -394,6 +394,30 @@ static int read_start(int dirfd, const char *file, char *buf, size_t size)
 	return 0;
 }
 
+/* Whether a list of pids, one a line, has this one. `list` begins with a newline. */
+static bool lists_pid(const char *list, pid_t pid)
+{
+	char needle[24];
+
+	snprintf(needle, sizeof(needle), "\n%d\n", pid);
+	return strstr(list, needle);
+}
+
+int cgroup_check_member(struct cgroup_tree *tree, const char *name, pid_t pid, struct carrel_error *err)
+{
+	char path[256], list[4096] = "\n";
+
+	for (size_t i = 0; i < tree->count; i++) {
+		int r = text_format(path, sizeof(path), "%s/cgroup.procs", name);
+		if (r == 0)
+			r = read_start(tree->controllers[i].mount_fd, path, list + 1, sizeof(list) - 1);
+		if (r < 0 || !lists_pid(list, pid))
+			return error_set(err, ESRCH, "the sandbox did not get into its cgroup '%s' (%s)",
+					 name, tree->controllers[i].name);
+	}
+	return 0;
+}
+
 /*
  * Kill the processes listed in one group. Never by a bare pid: the pid is pinned by a pidfd, and looked for in
  * the list once more, before it is signalled. Returns how many there were, or -errno.
@@ -408,7 +432,6 @@ static int kill_listed(int group_fd)
 		return r;
 	char *save = NULL;
 	for (char *line = strtok_r(before, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char needle[24];
 		pid_t pid = (pid_t)strtol(line, NULL, 10);
 		count++;
 		_cleanup_close_ int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
@@ -417,8 +440,7 @@ static int kill_listed(int group_fd)
 		after[0] = '\n';
 		if (read_start(group_fd, "cgroup.procs", after + 1, sizeof(after) - 1) < 0)
 			continue;
-		snprintf(needle, sizeof(needle), "\n%d\n", pid);
-		if (strstr(after, needle))
+		if (lists_pid(after, pid))
 			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	}
 	return count;
@@ -453,7 +475,7 @@ static int delete_group(struct cgroup_tree *tree, const char *name, int64_t dead
 			if (cg)
 				cgroup_free(&cg);
 		}
-		if (!group_exists(tree, name))
+		if (!cgroup_exists(tree, name))
 			return 0;
 		if (fs_now_ms() >= deadline)
 			return -EBUSY;
@@ -467,18 +489,18 @@ int cgroup_remove(struct cgroup_tree *tree, const char *name, int timeout_ms, st
 	char parent[256];
 	int r = 0;
 
-	if (!group_exists(tree, name))
-		return 0;
-	for (size_t i = 0; i < tree->count && r == 0; i++)
-		r = empty_group(&tree->controllers[i], name, deadline);
-	if (r == 0)
-		r = delete_group(tree, name, deadline);
+	if (cgroup_exists(tree, name)) {
+		for (size_t i = 0; i < tree->count && r == 0; i++)
+			r = empty_group(&tree->controllers[i], name, deadline);
+		if (r == 0)
+			r = delete_group(tree, name, deadline);
+	}
 	if (r < 0)
 		return error_set(err, -r, "cannot remove cgroup '%s': %s", name, strerror(-r));
 
 	const char *slash = strrchr(name, '/');
 	if (slash && text_format(parent, sizeof(parent), "%.*s", (int)(slash - name), name) == 0 &&
-	    strchr(parent, '/'))
+	    strchr(parent, '/') && cgroup_exists(tree, parent))
 		delete_group(tree, parent, 0); /* stays while another session of the user is in it */
 	return 0;
 }

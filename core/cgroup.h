@@ -1,7 +1,7 @@
 /*
  * cgroup.h - the ceiling: one group per session, made and limited through libcgroup on v1, v2 and hybrid.
  *
- * Groups are named "carrel/<uid>/<session id>" below every controller's mount point. Every value is read
+ * Groups are named "<root>/<uid>/<session id>" below every controller's mount point. Every value is read
  * back after it is written: libcgroup has reported success on v2 while doing nothing.
  */
 #ifndef CARREL_CGROUP_H
@@ -14,7 +14,31 @@
 #include "error.h"
 #include "policy.h"
 
-#define CGROUP_ROOT "carrel"
+#define CGROUP_ROOT  "carrel"
+#define CGROUP_SLICE "carrel.slice"
+#define CGROUP_SCOPE CGROUP_SLICE "/carrel-sessions.scope"
+
+/*
+ * What all of Carrel's groups are below: CGROUP_ROOT where nobody manages the tree or the controllers are on version 1, and
+ * CGROUP_SCOPE where systemd manages version 2 (see keeper/scope.h). The same for as long as the machine is up, so a
+ * session's group can be named without its record.
+ */
+const char *cgroup_root(void);
+int cgroup_session_name(char *name, size_t size, uid_t uid, const char *id);
+
+/* systemd, when it is PID 1 and the tree is its own; else NULL. */
+struct cgroup_manager {
+	const char *mount; /* the hierarchy in which it tracks processes */
+	bool v2;
+};
+const struct cgroup_manager *cgroup_manager(void);
+
+/*
+ * The group of `process` ("self", a pid) in the hierarchy of version 2, or in the one of version 1 in which systemd tracks
+ * processes. 0, -ENOENT, or -errno. The other one does it with the text of /proc/PID/cgroup.
+ */
+int cgroup_of_process(const char *process, bool v2, char *path, size_t size);
+int cgroup_text_path(const char *text, bool v2, char *path, size_t size);
 
 struct cgroup_tree; /* the host's hierarchies, found once */
 
@@ -35,6 +59,9 @@ bool cgroup_can_clone(void);
 int cgroup_create(struct cgroup_tree *tree, const char *name, const struct limits *limits,
 		  struct carrel_error *err);
 
+/* Whether the group is there, in any hierarchy. */
+bool cgroup_exists(struct cgroup_tree *tree, const char *name);
+
 /*
  * Descriptors by which a process gets into the group: on v2 one of the directory, for clone3 with
  * CLONE_INTO_CGROUP; on v1 one of `tasks` per hierarchy, for cgroup_enter by the process itself. Returns
@@ -51,8 +78,11 @@ int cgroup_open_entry(struct cgroup_tree *tree, const char *name, int fds[CGROUP
  */
 int cgroup_enter(const int *fds, size_t count);
 
+/* Whether the process `pid` is in the group `name` of every controller: 0, or -ESRCH with a message. */
+int cgroup_check_member(struct cgroup_tree *tree, const char *name, pid_t pid, struct carrel_error *err);
+
 /* Kill whatever is in the group, wait at most timeout_ms until it is empty, and remove it. 0 or -errno; a
- * group that is not there is success. Then removes its parent below CGROUP_ROOT if that is empty. */
+ * group that is not there is success. Then removes its parent below cgroup_root() if that is empty. */
 int cgroup_remove(struct cgroup_tree *tree, const char *name, int timeout_ms, struct carrel_error *err);
 
 #endif

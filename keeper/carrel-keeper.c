@@ -33,6 +33,7 @@
 #include "pinned.h"
 #include "rootfs.h"
 #include "sandbox.h"
+#include "scope.h"
 #include "slot.h"
 #include "supervise.h"
 
@@ -113,6 +114,8 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 	if (r == 0)
 		r = pinned_prepare(err);
 	if (r == 0)
+		r = scope_enter(k, err);
+	if (r == 0)
 		r = slot_lock_user(k, err);
 	if (r == 0)
 		r = slot_open(k, err);
@@ -136,6 +139,8 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 		r = sandbox_give(k, GIFT_CGROUP, err);
 	if (r == 0)
 		r = sandbox_wait(k, err);
+	if (r == 0)
+		r = cgroup_check_member(k->cgroups, k->record.cgroup, k->record.init, err);
 	return r < 0 ? r : session_write(k->record_fd, &k->record, err);
 }
 
@@ -144,6 +149,7 @@ static void close_session(struct keeper *k)
 {
 	struct carrel_error err = { 0 };
 
+	scope_leave(k);
 	if (sandbox_stop(k, STOP_TIMEOUT_MS) < 0)
 		log_send("carrel-keeper", LOG_ERR,
 			 "session '%s': processes do not end; their removal is left to the next login",
@@ -301,6 +307,7 @@ int main(int argc, char **argv)
 		.rootfs_fd = -EBADF,
 		.home_fd = -EBADF,
 		.ssh_fd = -EBADF,
+		.scope_fd = -EBADF,
 		.init_pidfd = -EBADF,
 		.sync_fd = -EBADF,
 	};

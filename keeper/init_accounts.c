@@ -48,23 +48,19 @@ static int append_line(int fd, const char *text, const char *name, const char *l
 	return n < 0 ? -errno : n == (ssize_t)strlen(whole) ? 0 : -ENOSPC;
 }
 
-/* Add a line to a small regular file of the rootfs. One that is missing is left missing. */
-static int add_line(const char *path, const char *name, const char *line, struct carrel_error *err)
+/*
+ * Add a line to a small regular file of the rootfs itself. Whatever else is there, or a full disk, is the user's to
+ * mend from inside, as one without a name; it is no reason to keep them out.
+ */
+static void add_line(const char *path, const char *name, const char *line)
 {
 	char text[FILE_MAX];
 	_cleanup_close_ int fd = fs_openat2(AT_FDCWD, path, O_RDWR | O_APPEND | O_NONBLOCK | O_NOCTTY, 0,
-					    RESOLVE_NO_MAGICLINKS);
-	if (fd == -ENOENT)
-		return 0;
+					    RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+
 	/* Two first logins at once; who holds the lock on purpose only harms themselves. */
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return 0;
-	ssize_t r = fd < 0 ? fd : fs_read_fd(fd, text, sizeof(text));
-	if (r >= 0)
-		r = append_line(fd, text, name, line);
-	return r < 0 ? error_set(err, (int)-r, "cannot add '%s' to '%s' in the root filesystem: %s", name,
-				 path, strerror((int)-r))
-		     : 0;
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fs_read_fd(fd, text, sizeof(text)) >= 0)
+		(void)append_line(fd, text, name, line);
 }
 
 int init_add_account(const struct keeper *k, struct carrel_error *err)
@@ -76,15 +72,12 @@ int init_add_account(const struct keeper *k, struct carrel_error *err)
 		return 0;
 	int r = text_format(line, sizeof(line), "%s:x:%u:%u:%s:%s:%s\n", name, rootfs_inner_uid(k),
 			    rootfs_inner_gid(k), name, init_home(k, home, sizeof(home)), k->policy.shell);
-	if (r == 0)
-		r = add_line("/etc/passwd", name, line, err);
-	if (r == 0)
-		r = text_format(line, sizeof(line), "%s:x:%u:\n", name, rootfs_inner_gid(k));
-	if (r == 0)
-		r = add_line("/etc/group", name, line, err);
-	if (r == 0)
-		r = text_format(line, sizeof(line), "%s:!::0:::::\n", name);
-	if (r == 0)
-		r = add_line("/etc/shadow", name, line, err);
-	return r == -ENAMETOOLONG ? error_set(err, -r, "the account's line is too long") : r;
+	if (r < 0)
+		return error_set(err, -r, "the account's line is too long");
+	add_line("/etc/passwd", name, line);
+	snprintf(line, sizeof(line), "%s:x:%u:\n", name, rootfs_inner_gid(k));
+	add_line("/etc/group", name, line);
+	snprintf(line, sizeof(line), "%s:!::0:::::\n", name);
+	add_line("/etc/shadow", name, line);
+	return 0;
 }

@@ -51,6 +51,7 @@ struct keeper {
 	int lock_fd;  /* the same directory, flocked while the user's sessions are counted or changed */
 	struct idmap ids;
 
+	int scope_fd; /* locked while others may rely on our being in systemd's scope, see scope.c */
 	struct cgroup_tree *cgroups;
 	int cgroup_fds[CGROUP_FDS_MAX];
 	int cgroup_fds_count;

@@ -39,7 +39,8 @@ static pid_t clone_init(struct keeper *k)
 		.exit_signal = SIGCHLD,
 	};
 
-	if (cgroup_can_clone()) {
+	/* Where init can be born in its group, the group is made by now. */
+	if (k->cgroup_fds_count > 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)k->cgroup_fds[0];
 	}
@@ -47,6 +48,12 @@ static pid_t clone_init(struct keeper *k)
 	if (pid > 0)
 		k->init_pidfd = pidfd;
 	return pid;
+}
+
+static void close_cgroup_fds(struct keeper *k)
+{
+	while (k->cgroup_fds_count > 0)
+		close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
 }
 
 static int write_map(pid_t pid, const char *file, uint32_t base, struct carrel_error *err)
@@ -82,6 +89,7 @@ int sandbox_clone(struct keeper *k, struct carrel_error *err)
 		return r < 0 ? r : back;
 	k->record.init = pid;
 	close_fd(&k->listen_fd); /* init's now */
+	close_cgroup_fds(k);
 	r = write_map(pid, "uid_map", k->ids.uid_base, err);
 	if (r == 0)
 		r = write_map(pid, "gid_map", k->ids.gid_base, err);
@@ -107,7 +115,7 @@ int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err)
 
 	if (gift == GIFT_MOUNTS)
 		count = k->ssh_fd >= 0 ? 3 : 2;
-	else if (gift == GIFT_CGROUP && !cgroup_can_clone())
+	else if (gift == GIFT_CGROUP)
 		count = (size_t)k->cgroup_fds_count;
 	int r = wire_send(k->sync_fd, &byte, 1, fds, count);
 	if (gift == GIFT_MOUNTS) {
@@ -116,8 +124,7 @@ int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err)
 		close_fd(&k->ssh_fd);
 	}
 	if (gift == GIFT_CGROUP)
-		while (k->cgroup_fds_count > 0)
-			close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
+		close_cgroup_fds(k);
 	return r == 0 || r == -EPIPE ? 0 : error_set(err, -r, "cannot reach init: %s", strerror(-r));
 }
 
@@ -137,7 +144,11 @@ int sandbox_wait(struct keeper *k, struct carrel_error *err)
 	struct init_report report;
 	size_t none = 0;
 
-	if (wire_receive(k->sync_fd, &report, sizeof(report), NULL, &none) < 0)
+	int r = wire_receive(k->sync_fd, &report, sizeof(report), NULL, &none);
+	/* An init that fails before it has taken all it was given resets the connection; its report is behind that. */
+	if (r == -ECONNRESET)
+		r = wire_receive(k->sync_fd, &report, sizeof(report), NULL, &none);
+	if (r < 0)
 		return error_set(err, ECHILD, "init ended before the sandbox was ready");
 	report.error.msg[sizeof(report.error.msg) - 1] = '\0';
 	return report.error.code ? error_set(err, report.error.code, "%s", report.error.msg) : 0;

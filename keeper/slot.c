@@ -23,6 +23,7 @@
 
 #define OWNER_FILE	 "owner" /* "<uid> <name> <unix time of creation>\n" */
 #define STALE_TIMEOUT_MS 2000
+#define RECORD_LOCK_MS	 1000
 
 /* The account that the state belongs to: written at the first login, compared at every later one. */
 static int check_owner(struct keeper *k, struct carrel_error *err)
@@ -114,24 +115,24 @@ int slot_count(uid_t uid, const char *except, struct carrel_error *err)
 
 int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err)
 {
-	char group[64];
+	char group[128];
 	uid_t uid = session_id_uid(id);
 
 	/* The name is derived and not read: the record may be half written. */
-	snprintf(group, sizeof(group), CGROUP_ROOT "/%u/%s", uid, id);
-	int r = cgroup_tree_open(cgroups, err);
+	int r = cgroup_session_name(group, sizeof(group), uid, id);
+	if (r == 0)
+		r = cgroup_tree_open(cgroups, err);
 	if (r == 0)
 		r = cgroup_remove(*cgroups, group, timeout_ms, err);
 	if (r == 0)
 		r = slot_remove(id, err);
-	if (r == 0) {
+	if (r == 0)
 		r = slot_count(uid, NULL, err);
-		if (r == 0)
-			r = rootfs_release(uid, err);
-		else if (r > 0)
-			r = 0;
-	}
-	return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	/* A session whose record somebody removed is not counted, but still there. So is the group of the user's groups. */
+	*strrchr(group, '/') = '\0';
+	return cgroup_exists(*cgroups, group) ? 0 : rootfs_release(uid, err);
 }
 
 /* Clear the stale ones and count the live ones. */
@@ -185,8 +186,11 @@ static int make_record(struct keeper *k, int dir_fd, struct carrel_error *err)
 	set_field(r->rhost, sizeof(r->rhost), k->request.rhost);
 	set_field(r->tty, sizeof(r->tty), k->request.tty);
 	k->record_fd = openat(dir_fd, "record", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (k->record_fd < 0 || flock(k->record_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_errno(err, "cannot make the record of session '%s'", r->id);
+	/* Not at once only: whoever looks whether the session is alive holds the lock for a moment. */
+	int locked = k->record_fd < 0 ? -errno : fs_lock(k->record_fd, RECORD_LOCK_MS);
+	if (locked < 0)
+		return error_set(err, -locked, "cannot make the record of session '%s': %s", r->id,
+				 strerror(-locked));
 	return session_write(k->record_fd, r, err);
 }
 
@@ -220,8 +224,7 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 	_cleanup_close_ int dir = make_directory(k, err);
 	if (dir < 0)
 		return dir;
-	int r = text_format(k->record.cgroup, sizeof(k->record.cgroup), CGROUP_ROOT "/%u/%s", k->user.uid,
-			    k->record.id);
+	int r = cgroup_session_name(k->record.cgroup, sizeof(k->record.cgroup), k->user.uid, k->record.id);
 	if (r == 0)
 		r = make_record(k, dir, err);
 	if (r < 0)

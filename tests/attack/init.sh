@@ -2,6 +2,7 @@
 # shellcheck disable=SC2016 # what is quoted is for the other side
 # PID 1 of the sandbox: a copy of a process of the host, so nothing of it may be read, traced or hurt from inside.
 
+# shellcheck source=tests/lib/sessions.sh
 . "$lib/sessions.sh"
 
 setup() {
@@ -37,8 +38,8 @@ test_control_another_process_is_open() {
 		expect_status 0 ssh_as u1 "sleep 9 & head -c 1 /proc/\$!/$file >/dev/null && echo read; kill \$!"
 		expect_eq 'read' "$output" "$file"
 	done
-	expect_status 0 ssh_as u1 'sleep 9 & cd /proc/$!; readlink exe root cwd; ls fd; kill $!'
-	expect_match '^/bin/busybox' "$output"
+	expect_status 0 ssh_as u1 'sleep 9 & cd /proc/$!; readlink exe; readlink root; readlink cwd; ls fd; kill $!'
+	expect_eq $'/bin/busybox\n/\n/root\n0\n1\n2' "$output"
 	expect_status 0 ssh_as u1 'sleep 9 & echo 1000 >/proc/$!/oom_score_adj; kill $!'
 }
 

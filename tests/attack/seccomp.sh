@@ -2,6 +2,7 @@
 # shellcheck disable=SC2016 # what is quoted is for the other side
 # The filter of system calls in a real login: every call that it must refuse, and ordinary ones that it must not.
 
+# shellcheck source=tests/lib/sessions.sh
 . "$lib/sessions.sh"
 
 setup() {

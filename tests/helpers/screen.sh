@@ -2,6 +2,7 @@
 # A terminal of this host with a person at it, for suites: tmux, which sends keys and tells what the screen shows.
 
 screen_size=80x24
+screen_prompt='(^|\n)(root@)?u1:~#\n$' # Alpine's and our BusyBox image's
 
 on_screen() { # TMUX COMMAND…
 	tmux -u -S "$work/screen.socket" -f /dev/null "$@"
@@ -25,7 +26,7 @@ screen_login() { # USER [OPTION…]
 	shift
 
 	screen_open ssh "${ssh_options[@]}" -tt "$@" -l "$user" 127.0.0.1
-	screen_shows "(^|\n)$user:~[#\$]\n$"
+	screen_shows "${screen_prompt/u1/"$user"}"
 }
 
 screen_text() {
