@@ -69,7 +69,7 @@ static int load_library(struct carrel_error *err)
 static bool is_passing(const struct bus_error *error, int r)
 {
 	static const char *const names[] = {
-		SYSTEMD ".UnitExists",
+		"org.freedesktop.systemd1.UnitExists",
 		"org.freedesktop.DBus.Error.NoReply",
 		"org.freedesktop.DBus.Error.Disconnected",
 		"org.freedesktop.DBus.Error.NameHasNoOwner",

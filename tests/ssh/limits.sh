@@ -60,7 +60,7 @@ test_memory() {
 	sshd=$(<"$work/sshd.pid")
 	limits 'memory = "64M"; swap = "0";'
 	hold_session u2
-	expect_status 137 ssh_as u1 'exec dd if=/dev/zero of=/dev/null bs=200m count=1' # in one buffer
+	expect_status 137 ssh_as u1 'exec dd if=/dev/zero of=/dev/null bs=200M count=1' # in one buffer
 	# The other session, of another user, has not noticed, nor has sshd.
 	expect_status 0 in_session u2 "$session" 'echo alive'
 	expect_eq "$sshd" "$(<"$work/sshd.pid")"
@@ -69,7 +69,7 @@ test_memory() {
 	release_session
 
 	limits 'memory = "512M";'
-	expect_status 0 ssh_as u1 'dd if=/dev/zero of=/dev/null bs=200m count=1'
+	expect_status 0 ssh_as u1 'dd if=/dev/zero of=/dev/null bs=200M count=1'
 	expect_match '1\+0 records out' "$errors" "the control"
 }
 
