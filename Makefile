@@ -140,7 +140,7 @@ lint: $(B)/seccomp_filter.h ## clang-format, clang-tidy, cppcheck, shellcheck
 	  $(filter-out -MMD -MP -fstack-clash-protection,$(OWN_CFLAGS))
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
 	  -I. -I$(B) $(DEFINES) $(filter %.c,$(SOURCES))
-	$(if $(SCRIPTS),shellcheck -x $(SCRIPTS))
+	$(if $(SCRIPTS),shellcheck -x -S warning $(SCRIPTS))
 
 format: ## rewrite the sources in the project's format
 	clang-format -i $(SOURCES)
