@@ -69,12 +69,9 @@ static int load_library(struct carrel_error *err)
 static bool is_passing(const struct bus_error *error, int r)
 {
 	static const char *const names[] = {
-		"org.freedesktop.systemd1.UnitExists",
-		"org.freedesktop.DBus.Error.NoReply",
-		"org.freedesktop.DBus.Error.Disconnected",
-		"org.freedesktop.DBus.Error.NameHasNoOwner",
-		"org.freedesktop.DBus.Error.ServiceUnknown",
-		"org.freedesktop.DBus.Error.Timeout",
+		"org.freedesktop.systemd1.UnitExists",	     "org.freedesktop.DBus.Error.NoReply",
+		"org.freedesktop.DBus.Error.Disconnected",   "org.freedesktop.DBus.Error.NameHasNoOwner",
+		"org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.Timeout",
 	};
 
 	for (size_t i = 0; error->name && i < ARRAY_SIZE(names); i++)
