@@ -53,7 +53,8 @@ answer_run() { # WAY USER
 	answer='no (off)'
 	if within 3 has_started "$1" "$2"; then
 		kill_clients
-		within 10 connection_is_over "$2" || true # sshd waits for some of what is left
+		within 2 connection_is_over "$2" || true # sshd waits for some of what is left
+		within 10 no_session_is_open || true
 		sleep 0.2
 		answer=no
 		[ -z "$(pgrep -fx "sleep $mark"; pgrep -u "$2"; pgrep '^carrel-')" ] || answer=yes

@@ -13,7 +13,8 @@ screen_open() { # COMMAND…
 	on_screen start-server \; set -g exit-empty off \; set -g status off \; \
 		set -g default-terminal screen-256color
 	on_screen kill-session 2>/dev/null || true
-	on_screen new-session -d -x "${screen_size%x*}" -y "${screen_size#*x}" "$(printf '%q ' bash -c '"$@"; echo "ended with $?"; exec sleep infinity' - "$@")"
+	on_screen new-session -d -x "${screen_size%x*}" -y "${screen_size#*x}" \
+		"$(printf '%q ' bash -c '"$@"; echo "ended with $?"; exec sleep infinity' - "$@")"
 }
 
 screen_close() {
