@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,8 +43,14 @@ static int try_ptrace(const char *pid)
 	pid_t target = (pid_t)strtol(pid, NULL, 10);
 	long result = ptrace(PTRACE_ATTACH, target, NULL, NULL);
 
-	if (result == 0 && waitpid(target, &status, __WALL) == target)
-		ptrace(PTRACE_DETACH, target, NULL, NULL);
+	/* Attaching sends a SIGSTOP, which must be taken before the end: a target that is just being exec'd stops for that first. */
+	while (result == 0 && waitpid(target, &status, __WALL) == target && WIFSTOPPED(status)) {
+		if (WSTOPSIG(status) == SIGSTOP) {
+			ptrace(PTRACE_DETACH, target, NULL, NULL);
+			break;
+		}
+		ptrace(PTRACE_CONT, target, NULL, NULL);
+	}
 	return tell(result);
 }
 
