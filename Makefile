@@ -116,7 +116,10 @@ check: ## every test that runs on one machine (as root)
 	@$(MAKE) --no-print-directory -s all units helpers
 	@tests/run
 
-check-vm: all ## boot a Debian with systemd and cgroup v2 and test there (as root)
+check-vm: ## boot a Debian with systemd and cgroup v2 and test there (as root)
+	@tests/lib/install-deps build vm
+	@$(MAKE) --no-print-directory -s all helpers
+	@$(MAKE) --no-print-directory -s B=$(B)/vm/usr PREFIX=/usr all
 	@tests/vm/run
 
 bench: ## measure beside peers, print medians and ratios (as root)

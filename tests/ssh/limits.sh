@@ -165,7 +165,8 @@ best_share() { # WANTED
 	echo "$best"
 }
 
-# The groups above the sessions', so that a busy machine cannot keep them from what they may use.
+# The groups above the sessions', so that a busy machine cannot keep them from what they may use. A cgroup namespace does
+# not let its own root be changed.
 prefer_sessions() {
 	local file
 
@@ -173,7 +174,7 @@ prefer_sessions() {
 		[ ! -e "$file" ] || echo 262144 >"$file"
 	done
 	for file in /sys/fs/cgroup/{,carrel/}cpu.weight; do
-		[ ! -e "$file" ] || echo 10000 >"$file"
+		[ ! -e "$file" ] || echo 10000 2>/dev/null >"$file" || true
 	done
 }
 

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# The suite of limits as it runs on any machine, here below the scope of a real systemd.
+
+# shellcheck source=tests/vm/system.sh
+. "$repo/tests/vm/system.sh"
+file=$repo/tests/ssh/limits.sh # whose tests are run
+# shellcheck source=tests/ssh/limits.sh
+. "$file"
+
+group_file() { # ID CONTROLLER V1-FILE V2-FILE
+	echo "$scope/${1%-*}/$1/$4"
+}
+
+prefer_sessions() {
+	:
+}
+
+# The processors of an emulated machine are what the host has left, so only what is too much can be told.
+best_share() { # WANTED
+	local share
+
+	share=$(burn)
+	[ "$share" -ge "$1" ] || share=$1
+	echo "$share"
+}
