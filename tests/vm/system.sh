@@ -30,10 +30,13 @@ start_sshd() { # [LINE OF sshd_config]…
 }
 
 leftovers() {
+	local namespace
+
+	namespace=$(readlink /proc/self/ns/pid)
 	find /run/carrel/sessions -mindepth 1 -maxdepth 1 -printf 'session directory %p\n' 2>/dev/null
 	[ ! -d "$scope" ] || echo "cgroup $scope"
 	pgrep -a '^carrel-' | sed 's/^/process /'
-	find /proc/[0-9]*/ns/pid -not -lname "$(readlink /proc/self/ns/pid)" -printf 'process in a sandbox: %p\n' 2>/dev/null
+	find /proc/[0-9]*/ns/pid -not -lname "${namespace/[/\\[}" -printf 'process in a sandbox: %p\n' 2>/dev/null
 	diff "$work/mounts" <(cut -d' ' -f5- /proc/self/mountinfo | grep -vE '^/run/(carrel(/ns/[^/ ]*)?|user/[0-9]*) ' | sort) |
 		sed -n 's/^>/mount &/p'
 	ip -o link | sed -n '/^[0-9]*: lo:/!s/^/network device /p'
