@@ -132,23 +132,29 @@ test_in_a_group_that_is_the_scopes_for_sure() {
 	nothing_left
 }
 
-expect_limits_hold() {
-	expect_eq '67108864 0 50000 100000 40 ' "$(limits_of "$session")"
-	expect_status 2 in_session u1 "$session" 'for i in $(seq 60); do sleep 30 & done'
+expect_limits_hold() { # of $session are $limits
+	expect_eq "$limits" "$(limits_of "$session")"
+	expect_status 2 in_session u1 "$session" 'for i in $(seq 20); do sleep 5 & done'
 	expect_match "can't fork" "$errors" "the limit of processes"
-	expect_status 0 in_session u1 "$session" 'kill $(pidof sleep | tr " " "\n" | grep -vx 2) || true'
-	expect_status 137 in_session u1 "$session" 'dd if=/dev/zero of=/dev/null bs=100M count=1'
+	wait_until 30 has_room
+	expect_status 137 in_session u1 "$session" 'exec dd if=/dev/zero of=/dev/null bs=64M count=1'
+}
+
+has_room() {
+	[ "$(<"$scope/${session%-*}/$session/pids.current")" -lt 5 ]
 }
 
 test_daemon_reload_and_reexec_leave_limits_and_sessions() {
-	write_config <<<'covers = [ "@carrel" ]; defaults = { limits = { memory = "64M"; cpus = "0.5"; pids = "40"; }; };'
+	local limits='33554432 0 90000 100000 16 '
+
+	write_config <<<'covers = [ "@carrel" ]; defaults = { limits = { memory = "32M"; cpus = "0.9"; pids = "16"; }; };'
 	hold_session u1
 	systemctl daemon-reload
 	expect_limits_hold
 	systemctl daemon-reexec
 	expect_limits_hold
 	systemctl daemon-reload
-	expect_eq '67108864 0 50000 100000 40 ' "$(limits_of "$session")"
+	expect_eq "$limits" "$(limits_of "$session")"
 	expect_status 0 ssh_as u2 true # a session made between the two
 	release_session
 	write_config <<<'covers = [ "@carrel" ];'
