@@ -163,6 +163,38 @@ bool cgroup_exists(struct cgroup_tree *tree, const char *name)
 	return false;
 }
 
+bool cgroup_is_v2(struct cgroup_tree *tree, const char *controller)
+{
+	const struct controller *c = find_controller(tree, controller);
+
+	return c && c->v2;
+}
+
+int cgroup_open_file(struct cgroup_tree *tree, const char *controller, const char *name, const char *file,
+		     int flags)
+{
+	const struct controller *c = find_controller(tree, controller);
+	char path[256];
+
+	if (!c)
+		return -ENOENT;
+	int r = text_format(path, sizeof(path), "%s/%s", name, file);
+	int fd = r < 0 ? r : openat(c->mount_fd, path, flags | O_NOFOLLOW | O_CLOEXEC);
+	return r < 0 ? r : fd < 0 ? -errno : fd;
+}
+
+ssize_t cgroup_read(struct cgroup_tree *tree, const char *controller, const char *name, const char *file,
+		    char *buf, size_t size)
+{
+	_cleanup_close_ int fd = cgroup_open_file(tree, controller, name, file, O_RDONLY);
+	ssize_t n = fd < 0 ? fd : read(fd, buf, size - 1);
+
+	if (n < 0)
+		return fd < 0 ? fd : -errno;
+	buf[n] = '\0';
+	return n;
+}
+
 static uint64_t sum(uint64_t a, uint64_t b)
 {
 	return a == UNIT_NONE || b == UNIT_NONE || a + b < a ? UNIT_NONE : a + b;

@@ -24,7 +24,10 @@
  * session's group can be named without its record.
  */
 const char *cgroup_root(void);
-int cgroup_session_name(char *name, size_t size, uid_t uid, const char *id);
+int cgroup_session_name(char *name, size_t size, const char *group, uid_t uid, const char *id);
+
+/* The level above: cuts off the last part of `name`. False when that would be cgroup_root() or above. */
+bool cgroup_name_up(char *name);
 
 /* systemd, when it is PID 1 and the tree is its own; else NULL. */
 struct cgroup_manager {
@@ -58,6 +61,18 @@ bool cgroup_can_clone(void);
  */
 int cgroup_create(struct cgroup_tree *tree, const char *name, const struct limits *limits,
 		  struct carrel_error *err);
+
+/*
+ * Read a group's file of one controller ("memory", "cpu", "cpuacct", "pids", "io" of v2, "blkio" of v1) as text. The length,
+ * -ENOENT when there is no such controller, group or file, or -errno.
+ */
+ssize_t cgroup_read(struct cgroup_tree *tree, const char *controller, const char *name, const char *file,
+		    char *buf, size_t size);
+/* The same file, opened, for those who wait for it to change. Descriptor or -errno. */
+int cgroup_open_file(struct cgroup_tree *tree, const char *controller, const char *name, const char *file,
+		     int flags);
+/* Whether a controller is on version 2. */
+bool cgroup_is_v2(struct cgroup_tree *tree, const char *controller);
 
 /* Whether the group is there, in any hierarchy. */
 bool cgroup_exists(struct cgroup_tree *tree, const char *name);

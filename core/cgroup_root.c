@@ -87,7 +87,19 @@ const char *cgroup_root(void)
 	return manager && strcmp(manager->mount, UNIFIED) == 0 ? CGROUP_SCOPE : CGROUP_ROOT;
 }
 
-int cgroup_session_name(char *name, size_t size, uid_t uid, const char *id)
+int cgroup_session_name(char *name, size_t size, const char *group, uid_t uid, const char *id)
 {
-	return text_format(name, size, "%s/%u/%s", cgroup_root(), uid, id);
+	return text_format(name, size, "%s%s%s/%u/%s", cgroup_root(), group && *group ? "/" : "",
+			   group ? group : "", uid, id);
+}
+
+bool cgroup_name_up(char *name)
+{
+	size_t root = strlen(cgroup_root());
+	char *slash = strrchr(name, '/');
+
+	if (!slash || (size_t)(slash - name) <= root)
+		return false;
+	*slash = '\0';
+	return true;
 }

@@ -119,23 +119,29 @@ _Static_assert(sizeof(enum policy_mode) == sizeof(int) && sizeof(enum policy_roo
 #define IN(member) .available = true, .offset = offsetof(struct policy, member)
 #define NOWHERE	   .offset = CONFIG_NOT_STORED
 
-/* Limits at the levels that this version does not have. */
-#define LEVEL(level, key, kind, unset, low, high, text)                                             \
-	{                                                                                           \
-		level, key, kind, unset, .min = (low), .max = (high), .can_be_none = true, NOWHERE, \
-					 .rules_only = sizeof(level) == sizeof("group_limits"),     \
-					 .help = (text)                                             \
+/* The limits of the levels above a session, which may be without any. */
+#define LEVEL(level, key, member, kind, unset, low, high, text)                                   \
+	{                                                                                         \
+#level, key, kind, unset, .min = (low), .max = (high), .can_be_none = true,       \
+					  .rules_only = sizeof(#level) == sizeof("group_limits"), \
+					  IN(level.member), .help = (text)                        \
 	}
-#define LEVEL_LIMITS(level, whose)                                                                         \
-	LEVEL(level, "memory", KEY_SIZE, "max", 8 * MIB, 1024 * TIB, "memory of all sessions of " whose),  \
-		LEVEL(level, "swap", KEY_SIZE, "max", 0, 1024 * TIB, "swap of all sessions of " whose),    \
-		LEVEL(level, "cpus", KEY_CPUS, "max", 10, 10000 * 1000,                                    \
-		      "processors of all sessions of " whose),                                             \
-		LEVEL(level, "cpu_weight", KEY_COUNT, "100", 1, 10000,                                     \
-		      "share of busy processors of " whose),                                               \
-		LEVEL(level, "pids", KEY_COUNT, "max", 4, 4 * MIB, "processes of all sessions of " whose), \
-		LEVEL(level, "io", KEY_TABLE, "", 0, 0,                                                    \
-		      "bytes and operations per second of all sessions of " whose)
+#define LEVEL_LIMITS(level, whose)                                                          \
+	LEVEL(level, "memory", memory, KEY_SIZE, "max", 8 * MIB, 1024 * TIB,                \
+	      "memory of all sessions of " whose),                                          \
+		LEVEL(level, "swap", swap, KEY_SIZE, "max", 0, 1024 * TIB,                  \
+		      "swap of all sessions of " whose),                                    \
+		LEVEL(level, "cpus", cpus, KEY_CPUS, "max", 10, 10000 * 1000,               \
+		      "processors of all sessions of " whose),                              \
+		LEVEL(level, "cpu_weight", cpu_weight, KEY_COUNT, "100", 1, 10000,          \
+		      "share of busy processors of " whose),                                \
+		LEVEL(level, "pids", pids, KEY_COUNT, "max", 4, 4 * MIB,                    \
+		      "processes of all sessions of " whose),                               \
+	{                                                                                   \
+#level, "io", KEY_TABLE, "", NOWHERE,                                       \
+			.rules_only = sizeof(#level) == sizeof("group_limits"),             \
+			.help = "bytes and operations per second of all sessions of " whose \
+	}
 
 /* clang-format off */
 const struct config_key config_keys[] = {
@@ -203,19 +209,19 @@ const struct config_key config_keys[] = {
 	{ "limits", "open_files", KEY_COUNT, "8k", .min = 32, .max = MIB, IN(limits.open_files),
 	  .help = "descriptors of one process" },
 
-	LEVEL_LIMITS("user_limits", "a user"),
-	LEVEL("user_limits", "disk", KEY_SIZE, "max", MIB, 1024 * TIB, "size of a user's root filesystem and home"),
-	LEVEL("user_limits", "inodes", KEY_COUNT, "max", 64, 1024 * MIB, "files in a user's root filesystem and home"),
-	LEVEL_LIMITS("group_limits", "everybody whom a rule matches"),
+	LEVEL_LIMITS(user_limits, "a user"),
+	LEVEL(user_limits, "disk", disk, KEY_SIZE, "max", MIB, 1024 * TIB, "size of a user's root filesystem and home"),
+	LEVEL(user_limits, "inodes", inodes, KEY_COUNT, "max", 64, 1024 * MIB, "files in a user's root filesystem and home"),
+	LEVEL_LIMITS(group_limits, "everybody whom a rule matches"),
 
 	{ "session", "max", KEY_COUNT, "8", .min = 1, .max = 100000, .can_be_none = true, IN(session.max),
 	  .help = "sessions a user may have open at once" },
 	{ "session", "idle", KEY_TIME, "off", .min = SECOND, .max = YEAR, .can_be_none = true,
-	  .offset = offsetof(struct policy, session.idle), .help = "end a session without input after this time" },
+	  IN(session.idle), .help = "end a session without input after this time" },
 	{ "session", "lifetime", KEY_TIME, "off", .min = SECOND, .max = YEAR, .can_be_none = true,
-	  .offset = offsetof(struct policy, session.lifetime), .help = "end every session after this time" },
+	  IN(session.lifetime), .help = "end every session after this time" },
 	{ "session", "warn", KEY_TIME, "60s", .max = YEAR, .can_be_none = true,
-	  .offset = offsetof(struct policy, session.warn), .help = "how long before that the user is told" },
+	  IN(session.warn), .help = "how long before that the user is told" },
 };
 /* clang-format on */
 

@@ -34,16 +34,34 @@ enum policy_network { NETWORK_NONE, NETWORK_HOST, NETWORK_NAT };
 enum policy_forwarding { FORWARDING_SANDBOX, FORWARDING_HOST };
 enum policy_seccomp { SECCOMP_DEFAULT, SECCOMP_OFF };
 
-/* One level's limits. UNIT_NONE: no limit. */
+/* What one block device may be used for, each second. UNIT_NONE: no limit. */
+struct io_limit {
+	const char *device; /* a block device, or a path on it; NULL with a weight that holds for all */
+	uint64_t read;	    /* bytes */
+	uint64_t write;
+	uint64_t read_ops;
+	uint64_t write_ops;
+	uint64_t weight; /* 1..10000, 100 is everybody's; UNIT_NONE: not said */
+	struct io_limit *next;
+};
+
+/* The limits of one level of groups. UNIT_NONE: no limit. */
 struct limits {
 	uint64_t memory;     /* bytes */
 	uint64_t swap;	     /* bytes beside memory */
 	uint64_t cpus;	     /* thousandths of a CPU */
 	uint64_t cpu_weight; /* 1..10000, 100 is everybody's share */
 	uint64_t pids;
+	const struct io_limit *io; /* a list, or NULL */
+
+	/* Of a session alone. */
 	uint64_t tmp;	     /* bytes of each of /tmp, /run and /dev/shm */
 	uint64_t tmp_inodes; /* inodes of each of them */
 	uint64_t open_files; /* RLIMIT_NOFILE of a process */
+
+	/* Of a user alone. */
+	uint64_t disk;	 /* bytes of the root filesystem and home */
+	uint64_t inodes; /* files in them */
 };
 
 struct session_rules {
@@ -52,6 +70,8 @@ struct session_rules {
 	uint64_t lifetime;
 	uint64_t warn;
 };
+
+#define GROUP_NAME_MAX 64
 
 /* Where an effective value came from. */
 struct origin {
@@ -82,6 +102,11 @@ struct policy {
 	uint64_t capabilities;	/* bit N: capability number N stays in the bounding set */
 	const char *const *env; /* names let in beside the built-in ones, NULL-terminated */
 	struct limits limits;	/* each session */
+	struct limits user_limits;
+	struct limits group_limits; /* those of `group` */
+	char group[GROUP_NAME_MAX]; /* the budget the user shares: the name of its cgroup, or "" */
+	const char *const
+		*optional; /* limits that need not be enforced, such as "limits.io", NULL-terminated */
 	struct session_rules session;
 
 	struct origin origin[CONFIG_KEYS_MAX]; /* by the key's index in config_keys[] */

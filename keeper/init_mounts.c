@@ -18,9 +18,9 @@
 
 #include "core/cleanup.h"
 #include "core/fs.h"
+#include "core/mountfd.h"
 #include "core/text.h"
 #include "init.h"
-#include "mountfd.h"
 #include "rootfs.h"
 #include "sshdir.h"
 

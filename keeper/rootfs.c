@@ -15,10 +15,10 @@
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/image.h"
+#include "core/mountfd.h"
 #include "core/paths.h"
+#include "core/pinned.h"
 #include "core/text.h"
-#include "mountfd.h"
-#include "pinned.h"
 #include "sandbox.h"
 #include "sshdir.h"
 

@@ -16,9 +16,9 @@
 
 #include "core/cleanup.h"
 #include "core/fs.h"
+#include "core/pinned.h"
 #include "core/wire.h"
 #include "init.h"
-#include "pinned.h"
 
 /*
  * The other four init unshares itself: network, host name and IPC while the keeper goes on, and the cgroup namespace

@@ -119,7 +119,7 @@ int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_m
 	uid_t uid = session_id_uid(id);
 
 	/* The name is derived and not read: the record may be half written. */
-	int r = cgroup_session_name(group, sizeof(group), uid, id);
+	int r = cgroup_session_name(group, sizeof(group), NULL, uid, id);
 	if (r == 0)
 		r = cgroup_tree_open(cgroups, err);
 	if (r == 0)
@@ -224,7 +224,8 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 	_cleanup_close_ int dir = make_directory(k, err);
 	if (dir < 0)
 		return dir;
-	int r = cgroup_session_name(k->record.cgroup, sizeof(k->record.cgroup), k->user.uid, k->record.id);
+	int r = cgroup_session_name(k->record.cgroup, sizeof(k->record.cgroup), k->policy.group, k->user.uid,
+				    k->record.id);
 	if (r == 0)
 		r = make_record(k, dir, err);
 	if (r < 0)

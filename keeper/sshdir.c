@@ -17,7 +17,7 @@
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/log.h"
-#include "mountfd.h"
+#include "core/mountfd.h"
 #include "rootfs.h"
 
 #define SSH_DIR ".ssh"

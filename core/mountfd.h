@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "core/error.h"
+#include "error.h"
 
 struct mountfd_option {
 	const char *key;   /* NULL ends the list */

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
+#include "cleanup.h"
 
 /* What the kernel has to say about a refused option or mount is in the context's log: "e overlay: ...". */
 static void read_log(int fs, char *text, size_t size)

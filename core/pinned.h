@@ -15,7 +15,7 @@
 #ifndef CARREL_PINNED_H
 #define CARREL_PINNED_H
 
-#include "core/error.h"
+#include "error.h"
 
 /* Make what is missing of /run/carrel and the two namespaces. Safe to call from many processes at once. */
 int pinned_prepare(struct carrel_error *err);

@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
-#include "core/fs.h"
-#include "core/paths.h"
+#include "cleanup.h"
+#include "fs.h"
+#include "paths.h"
 
 #define LOCK_TIMEOUT_MS 10000
 
