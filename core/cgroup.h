@@ -1,8 +1,9 @@
 /*
  * cgroup.h - the ceiling: one group per session, made and limited through libcgroup on v1, v2 and hybrid.
  *
- * Groups are named "<root>/<uid>/<session id>" below every controller's mount point. Every value is read
- * back after it is written: libcgroup has reported success on v2 while doing nothing.
+ * Groups are named "<root>[/<budget>]/<uid>/<session id>" below every controller's mount point, and each level but the
+ * root may have limits. Every value is read back after it is written: libcgroup has reported success on v2 while doing
+ * nothing.
  */
 #ifndef CARREL_CGROUP_H
 #define CARREL_CGROUP_H
@@ -17,6 +18,7 @@
 #define CGROUP_ROOT  "carrel"
 #define CGROUP_SLICE "carrel.slice"
 #define CGROUP_SCOPE CGROUP_SLICE "/carrel-sessions.scope"
+#define GROUP_PREFIX "group-" /* of a budget's group */
 
 /*
  * What all of Carrel's groups are below: CGROUP_ROOT where nobody manages the tree or the controllers are on version 1, and
@@ -55,11 +57,37 @@ void cgroup_tree_free(struct cgroup_tree *tree);
 /* Whether processes can be cloned into a group (v2 alone), or must enter by themselves (v1, hybrid). */
 bool cgroup_can_clone(void);
 
+/* One level of groups: all of a budget's users, one user's sessions, one session. */
+struct cgroup_level {
+	char name[128];	   /* relative, see above */
+	const char *label; /* of its limits in the policy: "limits", "user_limits", "group_limits" */
+	const struct limits *limits; /* borrowed */
+	const char *const *
+		optional; /* labels such as "limits.io" that need not be enforced; NULL-terminated, or NULL */
+	uint64_t cpus_above; /* what a level above has at most: no level gets more (v1 refuses it) */
+	char skipped[128];   /* filled: the optional limits that the kernel here cannot enforce, or "" */
+	char pending[192];   /* filled: why an older limit is still in force, or "" */
+};
+
+/* The levels of a session: at most `CGROUP_LEVELS_MAX`, top-down. `name` is the session's group. Returns how many. */
+#define CGROUP_LEVELS_MAX 3
+size_t cgroup_levels(const struct policy *policy, const char *name,
+		     struct cgroup_level levels[CGROUP_LEVELS_MAX]);
+
 /*
- * Make the group `name` (relative, see above) with these limits, and read each back. A limit the kernel here
- * cannot enforce is -ENOTSUP with a message that names it. On failure nothing is left.
+ * Make what is missing of these levels (top-down, each inside the one before), give each its limits, and read every value
+ * back. A limit that the kernel here cannot enforce is -ENOTSUP with a message that names it, unless it is optional. On
+ * failure the last level is removed.
  */
-int cgroup_create(struct cgroup_tree *tree, const char *name, const struct limits *limits,
+int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
+		  struct carrel_error *err);
+
+/*
+ * Change the limits of groups that live, in an order that the kernel takes (lower from the leaves up, then raise from the top
+ * down). A value that is refused puts back all that were written, and is an error with a message. How many
+ * values were changed, or -errno.
+ */
+int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
 		  struct carrel_error *err);
 
 /*
@@ -76,6 +104,9 @@ bool cgroup_is_v2(struct cgroup_tree *tree, const char *controller);
 
 /* Whether the group is there, in any hierarchy. */
 bool cgroup_exists(struct cgroup_tree *tree, const char *name);
+
+/* Find the group of a session, or with id NULL of a user, below whichever budget it is. False, with the name of one without budget: none. */
+bool cgroup_find(struct cgroup_tree *tree, uid_t uid, const char *id, char *name, size_t size);
 
 /*
  * Descriptors by which a process gets into the group: on v2 one of the directory, for clone3 with

@@ -31,13 +31,25 @@ enum key_type {
 	KEY_TIME,     /* unit_parse_time */
 	KEY_CPUS,     /* unit_parse_cpus */
 	KEY_NAMES,    /* a list or array of strings */
-	KEY_TABLE,    /* a list of groups (binds, io) */
+	KEY_TABLE,    /* a list of groups, each with the fields of `table`; a linked list in struct policy */
 	KEY_PATTERNS, /* a list of whom is meant (covers, exempt); not a value of struct policy */
 	KEY_CAPS,     /* a list of capabilities; a bit mask in struct policy */
 	KEY_TEMPLATE, /* a string with %u and %h; char[65] in struct policy */
 };
 
 #define CONFIG_NOT_STORED ((size_t)-1)
+
+struct config_key;
+
+/* What each group of a KEY_TABLE may have. The offsets of the fields are in the entry. */
+struct config_table {
+	const struct config_key *fields;
+	size_t count;
+	size_t entry_size;
+	size_t next;				 /* offset of the pointer to the next entry */
+	size_t most;				 /* entries */
+	const char *(*check)(const void *entry); /* of all fields together: NULL, or "must …" */
+};
 
 struct config_key {
 	const char *group; /* "limits", "session", … or NULL for a key of defaults/rules itself */
@@ -53,6 +65,7 @@ struct config_key {
 	unsigned unavailable_choices;		/* bit N: choice N is in the grammar and refused by name */
 	const char *(*check)(const char *text); /* of a string or each of a list: NULL, or "must be …" */
 	size_t offset;				/* in struct policy, or CONFIG_NOT_STORED */
+	const struct config_table *table;	/* KEY_TABLE */
 	const char *help;			/* one line */
 };
 

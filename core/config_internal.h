@@ -5,6 +5,7 @@
  *	config_file.c   which files, and whether they can be trusted
  *	config_parse.c  one file's text: libconfig's tree against the table of keys
  *	config_place.c  which names are settings where; near misses
+ *	config_table.c  a list of groups of settings, such as `io`
  *	config_value.c  one value: text to type, ranges, choices
  *	config_keys.c   the table, and what a string of each key may be
  *	pattern.c       "name", "@group", "uid:2000-2999", "*"
@@ -50,6 +51,7 @@ struct config_value {
 		uint64_t number;	  /* KEY_SIZE, _COUNT, _TIME, _CPUS; KEY_CAPS: bits */
 		const char *text;	  /* KEY_STRING, KEY_TEMPLATE */
 		const char *const *names; /* KEY_NAMES */
+		void *entries;		  /* KEY_TABLE: the first, or NULL */
 	};
 };
 
@@ -107,6 +109,26 @@ void config_fail(struct config_reader *reader, int code, const char *file, unsig
  */
 void config_parse_text(struct config_reader *reader, const char *file, const char *text, size_t length);
 
+/* One file being read. */
+struct source {
+	struct config_reader *reader;
+	const char *file; /* belongs to the config */
+};
+
+#define FAIL(src, setting, ...) \
+	config_fail((src)->reader, EINVAL, (src)->file, config_setting_source_line(setting), __VA_ARGS__)
+
+/* A scalar's text, or NULL after an error. */
+struct config_setting_t;
+const char *config_scalar_text(struct source *src, const struct config_key *key,
+			       const struct config_setting_t *setting);
+
+/* --- config_table.c --- */
+
+/* Read a KEY_TABLE into value->entries. False after an error. */
+bool config_read_table(struct source *src, const struct config_setting_t *setting,
+		       struct config_value *value);
+
 /* --- config_file.c --- */
 
 /* Read the main file and its conf.d, each checked, into the reader, whose result is -ENOENT without a main file. */
@@ -141,9 +163,12 @@ const char *place_of(const char *name, char buf[CONFIG_LABEL_MAX]);
 
 /* --- config_value.c --- */
 
-/* Set `value` (but for its origin) from a scalar's text. -EINVAL, and a message without FILE:LINE. */
-int config_value_from_text(size_t key, const char *text, struct config_value *value,
+/* Set `value` (but for its key and origin) from a scalar's text. -EINVAL, and a message without FILE:LINE. */
+int config_value_from_text(const struct config_key *key, const char *text, struct config_value *value,
 			   struct carrel_error *err);
+
+/* Put a value to its key's place in `target`: struct policy, or an entry of a table. A KEY_TEMPLATE is not for this. */
+void config_value_store(const struct config_key *key, const struct config_value *value, void *target);
 
 /* Check one word of a KEY_NAMES or KEY_CAPS; for KEY_CAPS, add it to value->number. Likewise. */
 int config_value_add_name(size_t key, const char *name, struct config_value *value, struct carrel_error *err);

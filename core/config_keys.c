@@ -116,6 +116,70 @@ _Static_assert(sizeof(enum policy_mode) == sizeof(int) && sizeof(enum policy_roo
 	"chown dac_override fowner fsetid kill setgid setuid setpcap setfcap net_bind_service sys_chroot " \
 	"audit_write"
 
+/* --- tables --- */
+
+static const char *check_path(const char *text)
+{
+	return text[0] == '/' && strlen(text) <= PATH_MAX_BYTES ? NULL : "must be an absolute path";
+}
+
+#define IN_IO(member) .available = true, .offset = offsetof(struct io_limit, member)
+#define RATE(name, member, kind, text)                                                                    \
+	{                                                                                                 \
+		"io", name, kind, "max", .min = 1, .max = 1024 * TIB, .can_be_none = true, IN_IO(member), \
+					 .help = (text)                                                   \
+	}
+
+static const struct config_key io_fields[] = {
+	{ "io", "device", KEY_STRING, NULL, .check = check_path, IN_IO(device),
+	  .help = "a disk, or a path on it" },
+	RATE("read", read, KEY_SIZE, "bytes read per second"),
+	RATE("write", write, KEY_SIZE, "bytes written per second"),
+	RATE("read_ops", read_ops, KEY_COUNT, "reads per second"),
+	RATE("write_ops", write_ops, KEY_COUNT, "writes per second"),
+	{ "io", "weight", KEY_COUNT, "max", .min = 1, .max = 10000, .can_be_none = true, IN_IO(weight),
+	  .help = "share of a busy disk, against 100 of everybody else" },
+};
+
+static const char *check_io(const void *entry)
+{
+	const struct io_limit *io = entry;
+	bool rates = io->read != UNIT_NONE || io->write != UNIT_NONE || io->read_ops != UNIT_NONE ||
+		     io->write_ops != UNIT_NONE;
+
+	if (rates && !io->device)
+		return "needs a 'device' for its rates";
+	return rates || io->weight != UNIT_NONE
+		       ? NULL
+		       : "needs one of 'read', 'write', 'read_ops', 'write_ops', 'weight'";
+}
+
+static const struct config_table io_table = {
+	.fields = io_fields,
+	.count = ARRAY_SIZE(io_fields),
+	.entry_size = sizeof(struct io_limit),
+	.next = offsetof(struct io_limit, next),
+	.most = IO_LIMITS_MAX,
+	.check = check_io,
+};
+
+/* Limits that a policy may do without where the kernel cannot enforce them. */
+static const char *check_optional(const char *text)
+{
+	static const char *const names[] = { "memory", "swap", "cpus", "cpu_weight", "pids", "io", NULL };
+	static const char *const levels[] = { "limits.", "user_limits.", "group_limits.", NULL };
+
+	if (strcmp(text, "user_limits.disk") == 0 || strcmp(text, "user_limits.inodes") == 0)
+		return NULL;
+	for (const char *const *level = levels; *level; level++) {
+		size_t length = strlen(*level);
+		for (const char *const *name = names; *name && strncmp(text, *level, length) == 0; name++)
+			if (strcmp(text + length, *name) == 0)
+				return NULL;
+	}
+	return "must be names of limits such as \"limits.io\" or \"user_limits.disk\"";
+}
+
 #define IN(member) .available = true, .offset = offsetof(struct policy, member)
 #define NOWHERE	   .offset = CONFIG_NOT_STORED
 
@@ -138,7 +202,8 @@ _Static_assert(sizeof(enum policy_mode) == sizeof(int) && sizeof(enum policy_roo
 		LEVEL(level, "pids", pids, KEY_COUNT, "max", 4, 4 * MIB,                    \
 		      "processes of all sessions of " whose),                               \
 	{                                                                                   \
-#level, "io", KEY_TABLE, "", NOWHERE,                                       \
+#level, "io", KEY_TABLE, "",                                                \
+			.table = &io_table, IN(level.io),                                   \
 			.rules_only = sizeof(#level) == sizeof("group_limits"),             \
 			.help = "bytes and operations per second of all sessions of " whose \
 	}
@@ -187,6 +252,8 @@ const struct config_key config_keys[] = {
 	  .help = "what root inside may ever have, over the sandbox alone" },
 	{ NULL, "env", KEY_NAMES, "", .check = check_env, IN(env),
 	  .help = "variables let in beside TERM, LANG, LC_*, TZ and SSH_*" },
+	{ NULL, "optional", KEY_NAMES, "", .check = check_optional, IN(optional),
+	  .help = "limits without which a session may be, where the kernel cannot enforce them" },
 	{ NULL, "binds", KEY_TABLE, "", NOWHERE,
 	  .help = "directories of the host that the sandbox sees" },
 
@@ -200,7 +267,7 @@ const struct config_key config_keys[] = {
 	  .help = "share of busy processors, against 100 of everybody else" },
 	{ "limits", "pids", KEY_COUNT, "256", .min = 4, .max = 4 * MIB, .can_be_none = true, IN(limits.pids),
 	  .help = "processes and threads of a session" },
-	{ "limits", "io", KEY_TABLE, "", NOWHERE,
+	{ "limits", "io", KEY_TABLE, "", .table = &io_table, IN(limits.io),
 	  .help = "bytes and operations per second of block devices" },
 	{ "limits", "tmp", KEY_SIZE, "64M", .min = 64 * KIB, .max = 1024 * TIB, IN(limits.tmp),
 	  .help = "size of each of /tmp, /run and /dev/shm" },

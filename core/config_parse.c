@@ -14,15 +14,6 @@
 #include "cleanup.h"
 #include "text.h"
 
-/* One file being read. */
-struct source {
-	struct config_reader *reader;
-	const char *file; /* belongs to the config */
-};
-
-#define FAIL(src, setting, ...) \
-	config_fail((src)->reader, EINVAL, (src)->file, config_setting_source_line(setting), __VA_ARGS__)
-
 static void fail_unknown(struct source *src, const struct place *place, const config_setting_t *setting)
 {
 	const char *name = config_setting_name(setting);
@@ -57,7 +48,7 @@ static bool is_listing(const config_setting_t *setting)
 }
 
 /* A scalar's text, or NULL after an error. Numbers are strings: libconfig 1.5 cuts large ones off silently. */
-static const char *scalar_text(struct source *src, const struct config_key *key,
+const char *config_scalar_text(struct source *src, const struct config_key *key,
 			       const config_setting_t *setting)
 {
 	char label[CONFIG_LABEL_MAX];
@@ -119,12 +110,12 @@ static bool read_names(struct source *src, const config_setting_t *setting, stru
 static bool read_scalar(struct source *src, const config_setting_t *setting, struct config_value *value)
 {
 	const struct config_key *key = &config_keys[value->key];
-	const char *text = scalar_text(src, key, setting);
+	const char *text = config_scalar_text(src, key, setting);
 	struct carrel_error why;
 
 	if (!text)
 		return false;
-	if (config_value_from_text(value->key, text, value, &why)) {
+	if (config_value_from_text(key, text, value, &why)) {
 		fail_with(src, setting, &why);
 		return false;
 	}
@@ -147,7 +138,8 @@ static void read_unavailable(struct source *src, const config_setting_t *setting
 
 	if (config_keys[key].type == KEY_TABLE && is_listing(setting) && config_setting_length(setting) == 0)
 		return;
-	if (config_keys[key].type != KEY_TABLE && text && !config_value_from_text(key, text, &value, NULL) &&
+	if (config_keys[key].type != KEY_TABLE && text &&
+	    !config_value_from_text(&config_keys[key], text, &value, NULL) &&
 	    config_value_equal(&value, fallback))
 		return;
 	FAIL(src, setting, "setting '%s' is not available in this version",
@@ -165,8 +157,13 @@ static void read_value(struct source *src, const config_setting_t *setting, size
 	}
 	value.origin.file = src->file;
 	value.origin.line = config_setting_source_line(setting);
-	bool is_list = config_keys[key].type == KEY_NAMES || config_keys[key].type == KEY_CAPS;
-	if ((is_list ? read_names : read_scalar)(src, setting, &value) && config_add_value(values, &value))
+	enum key_type type = config_keys[key].type;
+	bool (*read)(struct source *, const config_setting_t *, struct config_value *) = read_scalar;
+	if (type == KEY_NAMES || type == KEY_CAPS)
+		read = read_names;
+	else if (type == KEY_TABLE)
+		read = config_read_table;
+	if (read(src, setting, &value) && config_add_value(values, &value))
 		out_of_memory(src);
 }
 

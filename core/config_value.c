@@ -99,14 +99,12 @@ static int set_choice(const struct config_key *key, const char *text, int *choic
 	return error_set(err, EINVAL, "'%s' must be %s, not \"%.64s\"", label, list, text);
 }
 
-int config_value_from_text(size_t key_index, const char *text, struct config_value *value,
+int config_value_from_text(const struct config_key *key, const char *text, struct config_value *value,
 			   struct carrel_error *err)
 {
-	const struct config_key *key = &config_keys[key_index];
 	const char *wrong = key->check ? key->check(text) : NULL;
 	char label[CONFIG_LABEL_MAX];
 
-	value->key = key_index;
 	switch (key->type) {
 	case KEY_BOOL:
 		value->flag = strcmp(text, "true") == 0;
@@ -196,7 +194,7 @@ int config_value_fallback(struct config *config, size_t key, struct config_value
 	case KEY_PATTERNS:
 		return 0;
 	default:
-		return config_value_from_text(key, config_keys[key].fallback, value, err);
+		return config_value_from_text(&config_keys[key], config_keys[key].fallback, value, err);
 	}
 }
 
@@ -214,5 +212,38 @@ bool config_value_equal(const struct config_value *a, const struct config_value 
 		return a->number == b->number;
 	default:
 		return false;
+	}
+}
+
+void config_value_store(const struct config_key *key, const struct config_value *value, void *target)
+{
+	char *at = (char *)target + key->offset;
+
+	switch (key->type) {
+	case KEY_BOOL:
+		memcpy(at, &value->flag, sizeof(value->flag));
+		break;
+	case KEY_CHOICE:
+		memcpy(at, &value->choice, sizeof(value->choice));
+		break;
+	case KEY_SIZE:
+	case KEY_COUNT:
+	case KEY_TIME:
+	case KEY_CPUS:
+	case KEY_CAPS:
+		memcpy(at, &value->number, sizeof(value->number));
+		break;
+	case KEY_STRING:
+		memcpy(at, &value->text, sizeof(value->text));
+		break;
+	case KEY_NAMES:
+		memcpy(at, &value->names, sizeof(value->names));
+		break;
+	case KEY_TABLE:
+		memcpy(at, &value->entries, sizeof(value->entries));
+		break;
+	case KEY_TEMPLATE:
+	case KEY_PATTERNS:
+		break;
 	}
 }

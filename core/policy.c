@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "config_internal.h"
 
 /* --- who is covered --- */
@@ -106,34 +107,10 @@ static void store(const struct config_value *value, const struct user_facts *use
 	policy->origin[value->key] = value->origin;
 	if (key->offset == CONFIG_NOT_STORED)
 		return;
-	char *target = (char *)policy + key->offset;
-	switch (key->type) {
-	case KEY_BOOL:
-		memcpy(target, &value->flag, sizeof(value->flag));
-		break;
-	case KEY_CHOICE:
-		memcpy(target, &value->choice, sizeof(value->choice));
-		break;
-	case KEY_SIZE:
-	case KEY_COUNT:
-	case KEY_TIME:
-	case KEY_CPUS:
-	case KEY_CAPS:
-		memcpy(target, &value->number, sizeof(value->number));
-		break;
-	case KEY_STRING:
-		memcpy(target, &value->text, sizeof(value->text));
-		break;
-	case KEY_NAMES:
-		memcpy(target, &value->names, sizeof(value->names));
-		break;
-	case KEY_TEMPLATE:
-		expand_hostname(value->text, user, target);
-		break;
-	case KEY_TABLE:
-	case KEY_PATTERNS:
-		break;
-	}
+	if (key->type == KEY_TEMPLATE)
+		expand_hostname(value->text, user, (char *)policy + key->offset);
+	else
+		config_value_store(key, value, policy);
 }
 
 static void store_all(const struct value_list *values, const struct user_facts *user, struct policy *policy)
@@ -142,18 +119,80 @@ static void store_all(const struct value_list *values, const struct user_facts *
 		store(&values->items[i], user, policy);
 }
 
+/* --- the budget that a rule's users share --- */
+
+static bool is_group_limit(const struct config_value *value)
+{
+	const char *group = config_keys[value->key].group;
+
+	return group && strcmp(group, "group_limits") == 0;
+}
+
+static bool has_budget(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->values.count; i++)
+		if (is_group_limit(&rule->values.items[i]))
+			return true;
+	return false;
+}
+
+/*
+ * The name of a rule's group: what it matches, as far as a cgroup's name can say it. Where it cannot, or not
+ * all, a hash of the whole (FNV-1a) tells it from others.
+ */
+static void name_budget(const struct rule *rule, char name[GROUP_NAME_MAX])
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._-";
+	const size_t room = GROUP_NAME_MAX - sizeof("-01234567");
+	size_t used = (size_t)snprintf(name, GROUP_NAME_MAX, GROUP_PREFIX);
+	bool whole = rule->match.count == 1;
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < rule->match.count; i++) {
+		for (const char *p = rule->match.items[i].text;; p++) {
+			hash = (hash ^ (unsigned char)(*p ? *p : ',')) * 16777619u;
+			if (!*p)
+				break;
+			whole = whole && strchr(good, *p) && used < room;
+			if (used < room)
+				name[used++] = strchr(good, *p) ? *p : '-';
+		}
+	}
+	snprintf(name + used, GROUP_NAME_MAX - used, whole ? "" : "-%08x", hash);
+}
+
+/* A budget holds as a whole: a user is in that of the last rule which has one, and in no other's. */
+static void enter_budget(const struct config *config, const struct rule *rule, const struct user_facts *user,
+			 struct policy *policy)
+{
+	for (size_t i = 0; i < config_keys_count; i++)
+		if (is_group_limit(&config->defaults.items[i]))
+			store(&config->defaults.items[i], user, policy);
+	name_budget(rule, policy->group);
+}
+
 /* --- contradictions: each value is good alone --- */
 
 /* Version 1 cgroups limit memory and swap together: there is no limit of swap alone. */
-static int check_swap(const struct policy *policy, struct carrel_error *err)
+static int check_swap(const struct policy *policy, const char *group, const struct limits *limits,
+		      struct carrel_error *err)
 {
-	const struct origin *memory = &policy->origin[key_of("limits", "memory")];
+	const struct origin *memory = &policy->origin[key_of(group, "memory")];
 
-	if (policy->limits.memory != UNIT_NONE || policy->limits.swap == UNIT_NONE)
+	if (limits->memory != UNIT_NONE || limits->swap == UNIT_NONE)
 		return 0;
 	return error_set(err, EINVAL,
-			 "%.200s:%u: 'limits.memory' is \"max\", so 'limits.swap' must be \"max\" as well",
-			 memory->file ? memory->file : "built-in", memory->line);
+			 "%.200s:%u: '%s.memory' is \"max\", so '%s.swap' must be \"max\" as well",
+			 memory->file ? memory->file : "built-in", memory->line, group, group);
+}
+
+static int check_all(const struct policy *policy, struct carrel_error *err)
+{
+	int r = check_swap(policy, "limits", &policy->limits, err);
+
+	if (r == 0)
+		r = check_swap(policy, "user_limits", &policy->user_limits, err);
+	return r < 0 ? r : check_swap(policy, "group_limits", &policy->group_limits, err);
 }
 
 int policy_decide(const struct config *config, const struct user_facts *user, struct policy *policy,
@@ -162,10 +201,15 @@ int policy_decide(const struct config *config, const struct user_facts *user, st
 	memset(policy, 0, sizeof(*policy));
 	store_all(&config->defaults, user, policy);
 	for (size_t i = 0; i < config->rule_count; i++) {
-		if (find_match(&config->rules[i].match, user))
-			store_all(&config->rules[i].values, user, policy);
+		const struct rule *rule = &config->rules[i];
+
+		if (!find_match(&rule->match, user))
+			continue;
+		if (has_budget(rule))
+			enter_budget(config, rule, user, policy);
+		store_all(&rule->values, user, policy);
 	}
 	decide_covered(config, user, policy);
 	/* Whom the policy does not cover it cannot harm, however wrong it is. */
-	return policy->covered ? check_swap(policy, err) : 0;
+	return policy->covered ? check_all(policy, err) : 0;
 }

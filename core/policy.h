@@ -34,6 +34,8 @@ enum policy_network { NETWORK_NONE, NETWORK_HOST, NETWORK_NAT };
 enum policy_forwarding { FORWARDING_SANDBOX, FORWARDING_HOST };
 enum policy_seccomp { SECCOMP_DEFAULT, SECCOMP_OFF };
 
+#define IO_LIMITS_MAX 8 /* entries of one list */
+
 /* What one block device may be used for, each second. UNIT_NONE: no limit. */
 struct io_limit {
 	const char *device; /* a block device, or a path on it; NULL with a weight that holds for all */

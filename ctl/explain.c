@@ -50,8 +50,10 @@ static void format_capabilities(uint64_t bits, char *out, size_t size)
 	}
 }
 
-/* What the policy holds for the key, as the config would write it. */
-static void format_value(const struct config_key *key, const struct policy *policy, char *out, size_t size)
+static void format_entries(const struct config_table *table, const char *entry, char *out, size_t size);
+
+/* What the policy, or an entry of a table in it, holds for the key, as the config would write it. */
+static void format_value(const struct config_key *key, const void *policy, char *out, size_t size)
 {
 	const void *at = (const char *)policy + key->offset;
 	uint64_t number = 0;
@@ -89,9 +91,35 @@ static void format_value(const struct config_key *key, const struct policy *poli
 		(void)snprintf(out, size, "%s", *(const char *const *)at);
 		break;
 	case KEY_TABLE:
+		format_entries(key->table, *(const char *const *)at, out, size);
+		break;
 	case KEY_PATTERNS:
 		out[0] = '\0';
 		break;
+	}
+}
+
+/* Fields that are not set, or have no limit, are left out. */
+static void format_entries(const struct config_table *table, const char *entry, char *out, size_t size)
+{
+	char value[VALUE_MAX / 2], word[VALUE_MAX];
+
+	out[0] = '\0';
+	for (; entry; entry = *(const char *const *)(const void *)(entry + table->next)) {
+		add_word(out, size, "{");
+		for (size_t i = 0; i < table->count; i++) {
+			const struct config_key *field = &table->fields[i];
+
+			if (field->type == KEY_STRING &&
+			    !*(const char *const *)(const void *)(entry + field->offset))
+				continue;
+			format_value(field, entry, value, sizeof(value));
+			if (field->can_be_none && strcmp(value, "none") == 0)
+				continue;
+			(void)snprintf(word, sizeof(word), "%s=%s", field->name, value);
+			add_word(out, size, word);
+		}
+		add_word(out, size, "}");
 	}
 }
 

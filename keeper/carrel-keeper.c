@@ -98,11 +98,23 @@ static int limit_core(struct carrel_error *err)
 
 static int make_ceiling(struct keeper *k, struct carrel_error *err)
 {
+	struct cgroup_level levels[CGROUP_LEVELS_MAX];
+	size_t count = cgroup_levels(&k->policy, k->record.cgroup, levels);
+
 	int r = cgroup_tree_open(&k->cgroups, err);
 	if (r == 0)
-		r = cgroup_create(k->cgroups, k->record.cgroup, &k->policy.limits, err);
+		r = cgroup_create(k->cgroups, levels, count, err);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < count; i++) {
+		if (*levels[i].skipped)
+			log_send("carrel-keeper", LOG_WARNING, "session '%s' of '%s': not enforced here: %s",
+				 k->record.id, k->user.name, levels[i].skipped);
+		if (*levels[i].pending)
+			log_send("carrel-keeper", LOG_WARNING,
+				 "session '%s' of '%s': %s ('carrelctl apply' tries again)", k->record.id,
+				 k->user.name, levels[i].pending);
+	}
 	k->cgroup_fds_count = cgroup_open_entry(k->cgroups, k->record.cgroup, k->cgroup_fds, err);
 	return k->cgroup_fds_count < 0 ? k->cgroup_fds_count : 0;
 }

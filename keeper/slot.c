@@ -118,11 +118,9 @@ int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_m
 	char group[128];
 	uid_t uid = session_id_uid(id);
 
-	/* The name is derived and not read: the record may be half written. */
-	int r = cgroup_session_name(group, sizeof(group), NULL, uid, id);
-	if (r == 0)
-		r = cgroup_tree_open(cgroups, err);
-	if (r == 0)
+	/* The name is looked for and not read: the record may be half written. */
+	int r = cgroup_tree_open(cgroups, err);
+	if (r == 0 && cgroup_find(*cgroups, uid, id, group, sizeof(group)))
 		r = cgroup_remove(*cgroups, group, timeout_ms, err);
 	if (r == 0)
 		r = slot_remove(id, err);
@@ -131,12 +129,20 @@ int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_m
 	if (r != 0)
 		return r < 0 ? r : 0;
 	/* A session whose record somebody removed is not counted, but still there. So is the group of the user's groups. */
-	*strrchr(group, '/') = '\0';
-	return cgroup_exists(*cgroups, group) ? 0 : rootfs_release(uid, err);
+	return cgroup_find(*cgroups, uid, NULL, group, sizeof(group)) ? 0 : rootfs_release(uid, err);
 }
 
-/* Clear the stale ones and count the live ones. */
-static int clear_and_count(struct keeper *k, struct carrel_error *err)
+/* Sessions that began under another budget stay there, and so do all of the user's until the last has ended. */
+static void follow(const char *id, char *above, size_t size)
+{
+	struct session_record record;
+
+	if (session_read(id, &record, NULL) == 0 && cgroup_name_up(record.cgroup))
+		(void)text_format(above, size, "%s", record.cgroup);
+}
+
+/* Clear the stale ones, count the live ones, and say below which group their groups are, if there are any. */
+static int clear_and_count(struct keeper *k, char *above, size_t size, struct carrel_error *err)
 {
 	_cleanup_free_ char **ids = NULL;
 	int live = 0, n = session_list(k->user.uid, &ids, err);
@@ -145,8 +151,8 @@ static int clear_and_count(struct keeper *k, struct carrel_error *err)
 		int alive = session_alive(ids[i], err);
 		if (alive == 0)
 			alive = slot_clear_stale(ids[i], &k->cgroups, STALE_TIMEOUT_MS, err);
-		else if (alive == 1)
-			live++;
+		else if (alive == 1 && ++live == 1)
+			follow(ids[i], above, size);
 		if (alive < 0)
 			return error_context(err, "cannot clear the ended session '%s'", ids[i]);
 	}
@@ -214,7 +220,8 @@ static int make_directory(struct keeper *k, struct carrel_error *err)
 
 int slot_open(struct keeper *k, struct carrel_error *err)
 {
-	int live = clear_and_count(k, err);
+	char above[sizeof(k->record.cgroup)] = "";
+	int live = clear_and_count(k, above, sizeof(above), err);
 	if (live < 0)
 		return live;
 	if (k->policy.session.max != UNIT_NONE && (uint64_t)live >= k->policy.session.max)
@@ -224,8 +231,9 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 	_cleanup_close_ int dir = make_directory(k, err);
 	if (dir < 0)
 		return dir;
-	int r = cgroup_session_name(k->record.cgroup, sizeof(k->record.cgroup), k->policy.group, k->user.uid,
-				    k->record.id);
+	int r = *above ? text_format(k->record.cgroup, sizeof(k->record.cgroup), "%s/%s", above, k->record.id)
+		       : cgroup_session_name(k->record.cgroup, sizeof(k->record.cgroup), k->policy.group,
+					     k->user.uid, k->record.id);
 	if (r == 0)
 		r = make_record(k, dir, err);
 	if (r < 0)

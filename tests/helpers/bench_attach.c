@@ -142,7 +142,8 @@ int main(int argc, char **argv)
 		puts("cgroup v2: a session is cloned into its group, there is nothing to attach");
 		return 0;
 	}
-	if (cgroup_create(tree, GROUP, &limits, &error) < 0)
+	struct cgroup_level level = { GROUP, "limits", &limits, NULL, UNIT_NONE, "", "" };
+	if (cgroup_create(tree, &level, 1, &error) < 0)
 		errx(1, "%s", error.msg);
 	int count = cgroup_open_entry(tree, GROUP, group.tasks, &error);
 	if (count < 0)

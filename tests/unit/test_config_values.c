@@ -92,24 +92,36 @@ static void test_unavailable(void **state)
 		{ "binds = ( { source = \"/srv\"; target = \"/srv\"; } );",
 		  "setting 'binds' is not available in this version" },
 		{ "binds = \"x\";", "setting 'binds' is not available in this version" },
-		{ "limits = { io = ( { device = \"/dev/sda\"; } ); };",
-		  "setting 'limits.io' is not available in this version" },
-		{ "user_limits = { memory = \"1G\"; };",
-		  "setting 'user_limits.memory' is not available in this version" },
-		{ "user_limits = { disk = 5; };",
-		  "setting 'user_limits.disk' is not available in this version" },
-		{ "session = { idle = \"1h\"; };",
-		  "setting 'session.idle' is not available in this version" },
-		{ "session = { lifetime = \"x\"; };",
-		  "setting 'session.lifetime' is not available in this version" },
-		{ "session = { warn = \"61s\"; };",
-		  "setting 'session.warn' is not available in this version" },
-		{ "session = { idle = \"off\"; lifetime = \"off\"; warn = \"60\"; };", NULL },
 	};
 	check_values(cases, ARRAY_SIZE(cases));
-	assert_errors("rules = ( { match = \"@a\";\ngroup_limits = { memory = \"8G\"; cpus = \"4\"; }; } );",
-		      "f:2: setting 'group_limits.memory' is not available in this version\n"
-		      "f:2: setting 'group_limits.cpus' is not available in this version\n");
+}
+
+static void test_io(void **state)
+{
+	static const struct value_case cases[] = {
+		{ "limits = { io = ( { device = \"/dev/sda\"; read = \"10M\"; } ); };", NULL },
+		{ "user_limits = { io = ( { weight = \"50\"; } ); };", NULL },
+		{ "limits = { io = ( { device = \"/dev/sda\"; } ); };",
+		  "each of 'limits.io' needs one of 'read', 'write', 'read_ops', 'write_ops', 'weight'" },
+		{ "limits = { io = ( { read = \"10M\"; } ); };",
+		  "each of 'limits.io' needs a 'device' for its rates" },
+		{ "limits = { io = ( { device = \"sda\"; read = \"1\"; } ); };",
+		  "'io.device' must be an absolute path, not \"sda\"" },
+		{ "limits = { io = ( { devcie = \"/dev/sda\"; } ); };",
+		  "unknown setting 'devcie' (did you mean 'device'?)" },
+		{ "limits = { io = ( { device = \"/dev/sda\"; read = 5; } ); };",
+		  "'io.read' is not a string: write it with quotes, for example \"max\"" },
+		{ "limits = { io = ( { weight = \"0\"; } ); };",
+		  "'io.weight' must be between \"1\" and \"10000\", or \"max\", not \"0\"" },
+		{ "limits = { io = \"10M\"; };",
+		  "'limits.io' must be a list of groups: ( { ... }, { ... } )" },
+		{ "limits = { io = ( \"10M\" ); };",
+		  "'limits.io' must be a list of groups: ( { ... }, { ... } )" },
+		{ "optional = [ \"limits.io\", \"user_limits.disk\" ];", NULL },
+		{ "optional = [ \"io\" ];", "'optional' must be names of limits such as \"limits.io\" or "
+					    "\"user_limits.disk\": \"io\"" },
+	};
+	check_values(cases, ARRAY_SIZE(cases));
 }
 
 static void test_strings(void **state)
@@ -248,10 +260,10 @@ static void test_patterns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),	    cmocka_unit_test(test_choices),
-		cmocka_unit_test(test_unavailable), cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_env),	    cmocka_unit_test(test_capabilities),
-		cmocka_unit_test(test_patterns),
+		cmocka_unit_test(test_numbers),	     cmocka_unit_test(test_choices),
+		cmocka_unit_test(test_unavailable),  cmocka_unit_test(test_io),
+		cmocka_unit_test(test_strings),	     cmocka_unit_test(test_env),
+		cmocka_unit_test(test_capabilities), cmocka_unit_test(test_patterns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,79 @@
+/*
+ * cgroup_internal.h - what the cgroup*.c files share.
+ *
+ *	cgroup_root.c    where Carrel's groups are, and what they are called
+ *	cgroup.c         the host's hierarchies; reading a group
+ *	cgroup_value.c   limits of the policy -> values of the kernel's files, on v1 and v2
+ *	cgroup_limit.c   making groups with their limits, and changing those of live ones
+ *	cgroup_member.c  into a group, and removing it with what is in it
+ */
+#ifndef CARREL_CGROUP_INTERNAL_H
+#define CARREL_CGROUP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cgroup.h"
+
+#define CGROUP_PATH_MAX 256
+#define CGROUP_TEXT_MAX 128
+
+struct controller {
+	const char *name;
+	bool v2;
+	int mount_fd; /* O_PATH */
+};
+
+struct cgroup_tree {
+	struct controller controllers[6];
+	size_t count;
+};
+
+struct controller *cgroup_controller(struct cgroup_tree *tree, const char *name);
+
+/* "GROUP/FILE" (FILE may be ""), in a buffer of CGROUP_PATH_MAX. 0 or -ENAMETOOLONG with a message. */
+int cgroup_path(char *path, const char *group, const char *file, struct carrel_error *err);
+
+/* One value to write, and what is read when it holds. */
+struct cgroup_value {
+	const char *controller;
+	const char *key; /* the policy's name, such as "memory" */
+	const char *file;
+	char device
+		[24]; /* "254:0" or "default" when the value is one line of several, which begins with that */
+	char text[CGROUP_TEXT_MAX]; /* as it is written, without the device */
+	uint64_t number;	    /* what `text` says, for comparison; UNIT_NONE: no limit */
+	uint64_t rounding;	    /* the kernel may round down by less than this */
+	bool is_text;		    /* compare the text */
+};
+
+#define CGROUP_VALUES_MAX 96
+
+struct cgroup_values {
+	struct cgroup_value list[CGROUP_VALUES_MAX];
+	size_t count;
+};
+
+/*
+ * Every value that `level` asks for, in the order in which lowering them is right (raising: backwards). Optional ones that
+ * cannot be are left out and noted in level->skipped. -ENOTSUP with a message that names the limit.
+ */
+int cgroup_values(struct cgroup_tree *tree, struct cgroup_level *level, struct cgroup_values *values,
+		  struct carrel_error *err);
+
+/* The value as it is now, without the device; no such line is "". 0 or -errno. */
+int cgroup_value_read(struct cgroup_tree *tree, const char *group, const struct cgroup_value *value,
+		      char text[CGROUP_TEXT_MAX]);
+
+bool cgroup_value_holds(const struct cgroup_value *value, const char *text);
+
+/* Whether `text` allows more than the value does: writing the value lowers the limit. */
+bool cgroup_value_lowers(const struct cgroup_value *value, const char *text);
+
+/* Whether `text` is a limit at all. */
+bool cgroup_value_limits(const struct cgroup_value *value, const char *text);
+
+/* Note an optional limit that is not enforced. False: it is not optional. */
+bool cgroup_skip(struct cgroup_level *level, const char *key);
+
+#endif

@@ -1,0 +1,378 @@
+/*
+ * cgroup_value.c - limits of the policy as values of the kernel's files, on v1 and v2; see cgroup_internal.h.
+ *
+ * Rules: Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/{memory,blkio-controller}.rst and scheduler/sched-bwc.rst.
+ */
+#include "cgroup_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "text.h"
+#include "units.h"
+
+#define PERIOD_US   100000u		  /* of CPU bandwidth: the kernel's own default */
+#define V1_NO_LIMIT 0x7ffffffffffff000ull /* what v1 shows for "-1" is this, rounded to pages */
+
+/* --- the list --- */
+
+static struct cgroup_value *add(struct cgroup_values *all, const char *controller, const char *key,
+				const char *file, uint64_t number, const char *none)
+{
+	struct cgroup_value *v = &all->list[all->count];
+
+	/* A policy has at most IO_DEVICES_MAX devices, so this is room enough; cgroup_values checks. */
+	if (all->count + 1 < CGROUP_VALUES_MAX)
+		all->count++;
+	*v = (struct cgroup_value){ .controller = controller, .key = key, .file = file, .number = number };
+	if (number == UNIT_NONE)
+		snprintf(v->text, sizeof(v->text), "%s", none);
+	else
+		snprintf(v->text, sizeof(v->text), "%" PRIu64, number);
+	return v;
+}
+
+bool cgroup_skip(struct cgroup_level *level, const char *key)
+{
+	char label[64];
+	size_t used = strlen(level->skipped);
+
+	snprintf(label, sizeof(label), "%s.%s", level->label, key);
+	for (const char *const *name = level->optional; name && *name; name++) {
+		if (strcmp(*name, label) != 0)
+			continue;
+		if (!strstr(level->skipped, label))
+			snprintf(level->skipped + used, sizeof(level->skipped) - used, "%s%s",
+				 used ? ", " : "", label);
+		return true;
+	}
+	return false;
+}
+
+/* 0 when the limit is optional. */
+static int cannot(struct cgroup_level *level, const char *key, const char *why, struct carrel_error *err)
+{
+	if (cgroup_skip(level, key))
+		return 0;
+	return error_set(err, ENOTSUP, "limit '%s.%s' cannot be enforced: %s", level->label, key, why);
+}
+
+/*
+ * Whether a group there would have the file. v1's root has them all; v2's has not, but the level above has, or the group
+ * itself when it is there.
+ */
+static bool has_file(struct cgroup_tree *tree, const char *controller, const char *group, const char *file)
+{
+	struct controller *c = cgroup_controller(tree, controller);
+	char path[CGROUP_PATH_MAX], above[CGROUP_PATH_MAX];
+
+	if (!c)
+		return false;
+	if (!c->v2)
+		return faccessat(c->mount_fd, file, F_OK, 0) == 0;
+	if (cgroup_path(path, group, file, NULL) == 0 && faccessat(c->mount_fd, path, F_OK, 0) == 0)
+		return true;
+	const char *slash = strrchr(group, '/');
+	return slash && text_format(above, sizeof(above), "%.*s", (int)(slash - group), group) == 0 &&
+	       cgroup_path(path, above, file, NULL) == 0 && faccessat(c->mount_fd, path, F_OK, 0) == 0;
+}
+
+/* --- memory, cpu, pids --- */
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+	return a == UNIT_NONE || b == UNIT_NONE || a + b < a ? UNIT_NONE : a + b;
+}
+
+static bool host_swaps(void)
+{
+	char swaps[512];
+
+	return fs_read_at(AT_FDCWD, "/proc/swaps", swaps, sizeof(swaps)) < 0 || strchr(swaps, '/');
+}
+
+/*
+ * memory before swap: v1 refuses a memsw limit below the memory limit. tcp.limit because v1 counts TCP buffers
+ * apart, and without it they escape the memory limit.
+ */
+static int memory_values(struct cgroup_tree *tree, struct cgroup_level *level, struct cgroup_values *all,
+			 struct carrel_error *err)
+{
+	const struct limits *l = level->limits;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	bool v2 = cgroup_is_v2(tree, "memory");
+	const char *none = v2 ? "max" : "-1";
+	const char *swap_file = v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes";
+	static const char tcp_file[] = "memory.kmem.tcp.limit_in_bytes";
+
+	add(all, "memory", "memory", v2 ? "memory.max" : "memory.limit_in_bytes", l->memory, none)
+		->rounding = page;
+	if (!v2 && has_file(tree, "memory", level->name, tcp_file))
+		add(all, "memory", "memory", tcp_file, l->memory, none)->rounding = page;
+	if (has_file(tree, "memory", level->name, swap_file))
+		add(all, "memory", "swap", swap_file, v2 ? l->swap : sum(l->memory, l->swap), none)
+			->rounding = page;
+	else if (l->swap != UNIT_NONE && l->memory != UNIT_NONE && host_swaps())
+		return cannot(level, "swap", "the kernel here does not count swap", err);
+	return 0;
+}
+
+static void cpu_values(struct cgroup_tree *tree, const struct cgroup_level *level, struct cgroup_values *all)
+{
+	bool v2 = cgroup_is_v2(tree, "cpu");
+	uint64_t cpus = level->limits->cpus < level->cpus_above ? level->limits->cpus : level->cpus_above;
+	uint64_t quota = cpus == UNIT_NONE ? UNIT_NONE : cpus * PERIOD_US / 1000;
+	uint64_t weight = level->limits->cpu_weight;
+
+	if (v2) {
+		struct cgroup_value *v = add(all, "cpu", "cpus", "cpu.max", quota, "max");
+		size_t n = strlen(v->text);
+		snprintf(v->text + n, sizeof(v->text) - n, " %u", PERIOD_US);
+		v->is_text = true;
+		add(all, "cpu", "cpu_weight", "cpu.weight", weight == UNIT_NONE ? 100 : weight, "");
+		return;
+	}
+	add(all, "cpu", "cpus", "cpu.cfs_period_us", PERIOD_US, "");
+	add(all, "cpu", "cpus", "cpu.cfs_quota_us", quota, "-1");
+	/* v1 counts shares where 1024 is everybody's, v2 weights where 100 is; 2 is v1's smallest. */
+	uint64_t shares = weight == UNIT_NONE ? 1024 : weight * 1024 / 100;
+	add(all, "cpu", "cpu_weight", "cpu.shares", shares < 2 ? 2 : shares, "");
+}
+
+/* --- io --- */
+
+/* The whole disk that `path` is or is on, as "MAJOR:MINOR": the kernel limits disks, and no partitions. */
+static int find_disk(const char *path, char disk[24])
+{
+	char link[64];
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	dev_t dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+	if (major(dev) == 0)
+		return -ENODEV;
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
+	if (access(link, F_OK) < 0) {
+		snprintf(disk, 24, "%u:%u", major(dev), minor(dev));
+		return 0;
+	}
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
+	ssize_t n = fs_read_at(AT_FDCWD, link, disk, 24);
+	if (n < 0)
+		return (int)n;
+	disk[strcspn(disk, "\n")] = '\0';
+	return 0;
+}
+
+static void throttle_v1(const struct io_limit *io, const char *disk, struct cgroup_values *all)
+{
+	const struct {
+		const char *file;
+		uint64_t number;
+	} files[] = {
+		{ "blkio.throttle.read_bps_device", io->read },
+		{ "blkio.throttle.write_bps_device", io->write },
+		{ "blkio.throttle.read_iops_device", io->read_ops },
+		{ "blkio.throttle.write_iops_device", io->write_ops },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct cgroup_value *v = add(all, "blkio", "io", files[i].file, files[i].number, "0");
+		snprintf(v->device, sizeof(v->device), "%s", disk);
+	}
+}
+
+static void add_word(char *text, const char *name, uint64_t number)
+{
+	size_t n = strlen(text);
+
+	if (number == UNIT_NONE)
+		snprintf(text + n, CGROUP_TEXT_MAX - n, "%s%s=max", n ? " " : "", name);
+	else
+		snprintf(text + n, CGROUP_TEXT_MAX - n, "%s%s=%" PRIu64, n ? " " : "", name, number);
+}
+
+static void throttle_v2(const struct io_limit *io, const char *disk, struct cgroup_values *all)
+{
+	struct cgroup_value *v = add(all, "io", "io", "io.max", 0, "");
+
+	snprintf(v->device, sizeof(v->device), "%s", disk);
+	v->text[0] = '\0';
+	v->is_text = true;
+	/* In the kernel's order, so that what is read is what was written. */
+	add_word(v->text, "rbps", io->read);
+	add_word(v->text, "wbps", io->write);
+	add_word(v->text, "riops", io->read_ops);
+	add_word(v->text, "wiops", io->write_ops);
+}
+
+static int weight_values(struct cgroup_tree *tree, struct cgroup_level *level, const struct io_limit *io,
+			 const char *disk, struct cgroup_values *all, struct carrel_error *err)
+{
+	static const struct {
+		const char *controller, *file;
+		bool lines;
+	} files[] = {
+		{ "io", "io.weight", true },
+		{ "io", "io.bfq.weight", true },
+		{ "blkio", "blkio.bfq.weight_device", true },
+		{ "blkio", "blkio.bfq.weight", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (!has_file(tree, files[i].controller, level->name, files[i].file))
+			continue;
+		/* v1 has the weight for all disks in a file of its own. */
+		if (files[i].controller[0] == 'b' && files[i].lines != (disk != NULL))
+			continue;
+		struct cgroup_value *v = add(all, files[i].controller, "io", files[i].file, io->weight, "");
+		if (files[i].lines)
+			snprintf(v->device, sizeof(v->device), "%s", disk ? disk : "default");
+		return 0;
+	}
+	return cannot(level, "io", "no scheduler of a disk here knows weights", err);
+}
+
+static bool has_throttle(const struct io_limit *io)
+{
+	return io->read != UNIT_NONE || io->write != UNIT_NONE || io->read_ops != UNIT_NONE ||
+	       io->write_ops != UNIT_NONE;
+}
+
+/* Disks that are limited now and that the policy has no word about any more. */
+static void unlimit_others(struct cgroup_tree *tree, const struct cgroup_level *level, const char *controller,
+			   const char *file, struct cgroup_values *all)
+{
+	static const struct io_limit none = { NULL,	 UNIT_NONE, UNIT_NONE, UNIT_NONE,
+					      UNIT_NONE, UNIT_NONE, NULL };
+	char text[1024], *save = NULL;
+
+	if (cgroup_read(tree, controller, level->name, file, text, sizeof(text)) <= 0)
+		return;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		bool wanted = false;
+
+		line[strcspn(line, " ")] = '\0';
+		for (size_t i = 0; i < all->count && !wanted; i++)
+			wanted = strcmp(all->list[i].device, line) == 0 &&
+				 strcmp(all->list[i].key, "io") == 0;
+		if (!wanted && *controller == 'b')
+			throttle_v1(&none, line, all);
+		else if (!wanted)
+			throttle_v2(&none, line, all);
+	}
+}
+
+static int io_values(struct cgroup_tree *tree, struct cgroup_level *level, struct cgroup_values *all,
+		     struct carrel_error *err)
+{
+	static const char *const v1_files[] = { "blkio.throttle.read_bps_device",
+						"blkio.throttle.write_bps_device",
+						"blkio.throttle.read_iops_device",
+						"blkio.throttle.write_iops_device" };
+	bool v2 = cgroup_controller(tree, "io"), v1 = !v2 && cgroup_controller(tree, "blkio");
+	char disk[24], why[160];
+	int r = 0;
+
+	if (level->limits->io && !v1 && !v2)
+		return cannot(level, "io", "the kernel here has no controller for it", err);
+	for (const struct io_limit *io = level->limits->io; io && r == 0; io = io->next) {
+		int found = io->device ? find_disk(io->device, disk) : 0;
+		if (found < 0) {
+			snprintf(why, sizeof(why), "'%.100s' is not on a block device%s%s", io->device,
+				 found == -ENODEV ? "" : ": ", found == -ENODEV ? "" : strerror(-found));
+			r = cannot(level, "io", why, err);
+			continue;
+		}
+		if (has_throttle(io) && v2)
+			throttle_v2(io, disk, all);
+		else if (has_throttle(io))
+			throttle_v1(io, disk, all);
+		if (io->weight != UNIT_NONE)
+			r = weight_values(tree, level, io, io->device ? disk : NULL, all, err);
+	}
+	if (v2)
+		unlimit_others(tree, level, "io", "io.max", all);
+	for (size_t i = 0; v1 && i < ARRAY_SIZE(v1_files); i++)
+		unlimit_others(tree, level, "blkio", v1_files[i], all);
+	return r;
+}
+
+int cgroup_values(struct cgroup_tree *tree, struct cgroup_level *level, struct cgroup_values *values,
+		  struct carrel_error *err)
+{
+	values->count = 0;
+	int r = memory_values(tree, level, values, err);
+	if (r < 0)
+		return r;
+	cpu_values(tree, level, values);
+	add(values, "pids", "pids", "pids.max", level->limits->pids, "max");
+	r = io_values(tree, level, values, err);
+	if (r == 0 && values->count + 1 >= CGROUP_VALUES_MAX)
+		r = error_set(err, E2BIG, "'%s.io' names too many devices", level->label);
+	return r;
+}
+
+/* --- reading back --- */
+
+int cgroup_value_read(struct cgroup_tree *tree, const char *group, const struct cgroup_value *value,
+		      char text[CGROUP_TEXT_MAX])
+{
+	char all[2048], *line = all, *save = NULL;
+	ssize_t n = cgroup_read(tree, value->controller, group, value->file, all, sizeof(all));
+
+	if (n < 0)
+		return (int)n;
+	if (!*value->device) {
+		all[strcspn(all, "\n")] = '\0';
+		return text_format(text, CGROUP_TEXT_MAX, "%s", all);
+	}
+	size_t length = strlen(value->device);
+	for (line = strtok_r(all, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, value->device, length) == 0 && line[length] == ' ')
+			return text_format(text, CGROUP_TEXT_MAX, "%s", line + length + 1);
+	text[0] = '\0';
+	return 0;
+}
+
+/* What the kernel shows, as a number. */
+static uint64_t number_of(const char *text)
+{
+	if (!*text || *text == '-' || strncmp(text, "max", 3) == 0)
+		return UNIT_NONE;
+	uint64_t number = strtoull(text, NULL, 10);
+	return number >= V1_NO_LIMIT - (1u << 20) ? UNIT_NONE : number;
+}
+
+bool cgroup_value_holds(const struct cgroup_value *value, const char *text)
+{
+	/* A disk without any limit has no line. */
+	if (value->is_text && *value->device && !*text)
+		return strcmp(value->text, "rbps=max wbps=max riops=max wiops=max") == 0;
+	if (value->is_text)
+		return strcmp(text, value->text) == 0;
+	uint64_t is = number_of(text);
+	if (value->number == UNIT_NONE || is == UNIT_NONE)
+		return is == value->number;
+	return is <= value->number && value->number - is < (value->rounding ? value->rounding : 1);
+}
+
+bool cgroup_value_lowers(const struct cgroup_value *value, const char *text)
+{
+	return value->number < number_of(text);
+}
+
+bool cgroup_value_limits(const struct cgroup_value *value, const char *text)
+{
+	return value->is_text ? *text && strncmp(text, "max", 3) != 0 : number_of(text) != UNIT_NONE;
+}
