@@ -70,9 +70,6 @@ bool cgroup_value_holds(const struct cgroup_value *value, const char *text);
 /* Whether `text` allows more than the value does: writing the value lowers the limit. */
 bool cgroup_value_lowers(const struct cgroup_value *value, const char *text);
 
-/* Whether `text` is a limit at all. */
-bool cgroup_value_limits(const struct cgroup_value *value, const char *text);
-
 /* Note an optional limit that is not enforced. False: it is not optional. */
 bool cgroup_skip(struct cgroup_level *level, const char *key);
 

@@ -106,7 +106,6 @@ struct change {
 	struct cgroup_value value;
 	char old[CGROUP_TEXT_MAX];
 	bool lowers;
-	bool was_limited;
 };
 
 struct changes {
@@ -138,10 +137,7 @@ static int find_changes(struct cgroup_tree *tree, struct cgroup_level *level, st
 		if (read < 0 || cgroup_value_holds(v, now))
 			continue;
 		struct change *c = &all->list[all->count++];
-		*c = (struct change){ .level = level,
-				      .value = *v,
-				      .lowers = cgroup_value_lowers(v, now),
-				      .was_limited = cgroup_value_limits(v, now) };
+		*c = (struct change){ .level = level, .value = *v, .lowers = cgroup_value_lowers(v, now) };
 		memcpy(c->old, now, sizeof(now));
 	}
 	return 0;
@@ -297,8 +293,8 @@ static bool has_v2(const struct cgroup_tree *tree)
  * Make one level what it shall be. A create that fails because a value was refused leaves the group, and the value's own
  * message is the better one.
  *
- * A level that was there has other sessions in it, and these may use more than a limit that the policy has lowered
- * meanwhile. That is for `carrelctl apply`, and no reason to refuse a login, as long as an older limit is in force.
+ * A level that was there may have other sessions in it, and these may use more than a limit that the policy has lowered
+ * meanwhile, which the kernel then refuses. That is for `carrelctl apply`, and no reason to refuse a login.
  */
 static int ensure_level(struct cgroup_tree *tree, struct cgroup_level *level, struct carrel_error *err)
 {
@@ -318,7 +314,7 @@ static int ensure_level(struct cgroup_tree *tree, struct cgroup_level *level, st
 	r = find_changes(tree, level, &all, err);
 	for (struct change *c; r == 0 && (c = in_order(&all, all.done)); all.done++) {
 		r = carry_out(tree, c, err);
-		if (r < 0 && was_there && c->was_limited) {
+		if (r < 0 && was_there && r != -ENOTSUP) {
 			snprintf(level->pending, sizeof(level->pending), "%.190s", err->msg);
 			r = 0;
 		}

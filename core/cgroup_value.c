@@ -371,8 +371,3 @@ bool cgroup_value_lowers(const struct cgroup_value *value, const char *text)
 {
 	return value->number < number_of(text);
 }
-
-bool cgroup_value_limits(const struct cgroup_value *value, const char *text)
-{
-	return value->is_text ? *text && strncmp(text, "max", 3) != 0 : number_of(text) != UNIT_NONE;
-}

@@ -41,6 +41,26 @@ init_of() { # ID: the pid on the host
 	sed -n 's/^init *[=:]* *//p' "/run/carrel/sessions/$1/record"
 }
 
+group_of() { # ID: its cgroup, below each controller's mount
+	sed -n 's/^cgroup *[=:]* *//p' "/run/carrel/sessions/$1/record"
+}
+
+# A file of a cgroup, whichever version the controller is on.
+level_file() { # GROUP CONTROLLER V1-FILE V2-FILE
+	if [ -d "/sys/fs/cgroup/$2/$1" ]; then
+		echo "/sys/fs/cgroup/$2/$1/$3"
+	elif [ -d "/sys/fs/cgroup/unified/$1" ]; then
+		echo "/sys/fs/cgroup/unified/$1/$4"
+	else
+		echo "/sys/fs/cgroup/$1/$4"
+	fi
+}
+
+# The same of a session's own group.
+group_file() { # ID CONTROLLER V1-FILE V2-FILE
+	level_file "$(group_of "$1")" "$2" "$3" "$4"
+}
+
 # Run a program of the host with a user's ids, as sshd would after the login. setpriv keeps its capabilities until it
 # execs, so it may exec what the user may not; hence env.
 as_user() { # USER COMMAND…

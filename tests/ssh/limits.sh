@@ -15,20 +15,6 @@ limits() { # SETTINGS
 	write_config <<<"covers = [ \"@carrel\" ]; defaults = { limits = { $1 }; };"
 }
 
-# A file of the session's cgroup, whichever version the controller is on.
-group_file() { # ID CONTROLLER V1-FILE V2-FILE
-	local group
-	group=carrel/${1%-*}/$1
-
-	if [ -d "/sys/fs/cgroup/$2/$group" ]; then
-		echo "/sys/fs/cgroup/$2/$group/$3"
-	elif [ -d "/sys/fs/cgroup/unified/$group" ]; then
-		echo "/sys/fs/cgroup/unified/$group/$4"
-	else
-		echo "/sys/fs/cgroup/$group/$4"
-	fi
-}
-
 test_values_are_in_the_kernel() {
 	limits 'memory = "64M"; cpus = "0.5"; pids = "40";'
 	hold_session u1

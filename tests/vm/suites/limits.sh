@@ -8,10 +8,6 @@
 file=$work/tests # where the runner finds the names: all but those that groups have nothing to do with
 grep '^test_' "$repo/tests/ssh/limits.sh" | grep -v '^test_\(tmp_is_limited\|open_files\)' >"$file"
 
-group_file() { # ID CONTROLLER V1-FILE V2-FILE
-	echo "$scope/${1%-*}/$1/$4"
-}
-
 prefer_sessions() {
 	:
 }
