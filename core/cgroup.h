@@ -83,11 +83,12 @@ int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t 
 		  struct carrel_error *err);
 
 /*
- * Change the limits of groups that live, in an order that the kernel takes (lower from the leaves up, then raise from the top
- * down). A value that is refused puts back all that were written, and is an error with a message. How many
- * values were changed, or -errno.
+ * Change the limits of groups that live (levels top-down, all of one height together), in an order that the kernel takes: lower
+ * from the leaves up, then raise from the top down. A value that is refused puts back all that were written and is an error with a
+ * message; or, with `partly`, is noted in its level's `pending` and the others are still changed. How many values were changed,
+ * or -errno.
  */
-int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
+int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count, bool partly,
 		  struct carrel_error *err);
 
 /*

@@ -349,7 +349,7 @@ int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t 
 
 /* --- changing live ones --- */
 
-int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
+int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count, bool partly,
 		  struct carrel_error *err)
 {
 	struct changes all = { 0 };
@@ -358,11 +358,17 @@ int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t 
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (cgroup_exists(tree, levels[i].name))
 			r = find_changes(tree, &levels[i], &all, err);
+	int refused = 0;
 	for (struct change *c; r == 0 && (c = in_order(&all, all.done));) {
 		r = carry_out(tree, c, err);
+		if (r < 0 && partly) {
+			snprintf(c->level->pending, sizeof(c->level->pending), "%.190s", err->msg);
+			refused++;
+			r = 0;
+		}
 		all.done += r == 0;
 	}
-	int done = (int)all.done;
+	int done = (int)all.done - refused;
 	while (r < 0 && all.done > 0) {
 		const struct change *c = in_order(&all, --all.done);
 		(void)write_value(c->level->name, &c->value, as_written(c), NULL);

@@ -72,6 +72,10 @@ struct config_key {
 extern const struct config_key config_keys[];
 extern const size_t config_keys_count;
 
+/* "limits.memory". Returns buf. */
+#define CONFIG_LABEL_MAX 64
+const char *config_key_label(const struct config_key *key, char buf[CONFIG_LABEL_MAX]);
+
 struct config; /* config.c; read by policy.c through config_internal.h */
 
 /*

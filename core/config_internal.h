@@ -22,8 +22,7 @@
 #include "error.h"
 #include "policy.h"
 
-#define CONFIG_FILE_MAX	 (1u << 20)
-#define CONFIG_LABEL_MAX 64
+#define CONFIG_FILE_MAX (1u << 20)
 
 /* Who is meant. Strings belong to the config. */
 enum pattern_kind { PATTERN_ANYBODY, PATTERN_USER, PATTERN_GROUP, PATTERN_UIDS };
@@ -136,8 +135,8 @@ void config_read_files(struct config_reader *reader, const char *path);
 
 /* --- config_keys.c --- */
 
-/* "limits.memory". Returns buf. */
-const char *config_key_label(const struct config_key *key, char buf[CONFIG_LABEL_MAX]);
+/* The index of a key, wherever it is allowed, or config_keys_count. `group` may be NULL. */
+size_t config_key_find(const char *group, const char *name);
 
 /* --- config_place.c --- */
 

@@ -301,3 +301,17 @@ const char *config_key_label(const struct config_key *key, char buf[CONFIG_LABEL
 		 key->name);
 	return buf;
 }
+
+size_t config_key_find(const char *group, const char *name)
+{
+	size_t i = 0;
+
+	for (; i < config_keys_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		bool same_group = group && key->group ? strcmp(group, key->group) == 0 : group == key->group;
+
+		if (same_group && strcmp(key->name, name) == 0)
+			break;
+	}
+	return i;
+}

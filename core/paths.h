@@ -25,8 +25,9 @@
 #define CARREL_IMAGES	 CARREL_STATE_DIR "/images" /* NAME/{rootfs,manifest} */
 #define CARREL_USERS	 CARREL_STATE_DIR "/users"  /* UID/{upper,work,home,owner,image} */
 
-#define CARREL_RUN_DIR	"/run/carrel"		   /* 0711 root, a private tmpfs */
-#define CARREL_SESSIONS CARREL_RUN_DIR "/sessions" /* 0711, ID/{record,socket,control} */
-#define CARREL_NS_DIR	CARREL_RUN_DIR "/ns"	   /* 0700, {vault,template}: pinned namespaces */
+#define CARREL_RUN_DIR	 "/run/carrel"		     /* 0711 root, a private tmpfs */
+#define CARREL_SESSIONS	 CARREL_RUN_DIR "/sessions"  /* 0711, ID/{record,socket,control} */
+#define CARREL_OVERRIDES CARREL_RUN_DIR "/overrides" /* 0700, UID: what `carrelctl set` changed */
+#define CARREL_NS_DIR	 CARREL_RUN_DIR "/ns"	     /* 0700, {vault,template}: pinned namespaces */
 
 #endif

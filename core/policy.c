@@ -22,24 +22,10 @@ static const struct pattern *find_match(const struct pattern_list *list, const s
 	return NULL;
 }
 
-static size_t key_of(const char *group, const char *name)
-{
-	size_t i = 0;
-
-	for (; i < config_keys_count; i++) {
-		const struct config_key *key = &config_keys[i];
-		bool same_group = group && key->group ? strcmp(group, key->group) == 0 : group == key->group;
-
-		if (same_group && strcmp(key->name, name) == 0)
-			break;
-	}
-	return i;
-}
-
 /* Patterns were checked when they were read, so all of `why` is text that a terminal can show, but for UTF-8. */
 static void say_why(struct policy *policy, const char *list, const struct pattern *pattern)
 {
-	policy->origin[key_of(NULL, list)] = pattern->origin;
+	policy->origin[config_key_find(NULL, list)] = pattern->origin;
 	snprintf(policy->why, sizeof(policy->why), "matches %s '%.60s' (%.150s:%u)", list, pattern->text,
 		 pattern->origin.file, pattern->origin.line);
 }
@@ -177,7 +163,7 @@ static void enter_budget(const struct config *config, const struct rule *rule, c
 static int check_swap(const struct policy *policy, const char *group, const struct limits *limits,
 		      struct carrel_error *err)
 {
-	const struct origin *memory = &policy->origin[key_of(group, "memory")];
+	const struct origin *memory = &policy->origin[config_key_find(group, "memory")];
 
 	if (limits->memory != UNIT_NONE || limits->swap == UNIT_NONE)
 		return 0;
@@ -186,7 +172,7 @@ static int check_swap(const struct policy *policy, const char *group, const stru
 			 memory->file ? memory->file : "built-in", memory->line, group, group);
 }
 
-static int check_all(const struct policy *policy, struct carrel_error *err)
+int policy_check(const struct policy *policy, struct carrel_error *err)
 {
 	int r = check_swap(policy, "limits", &policy->limits, err);
 
@@ -211,5 +197,5 @@ int policy_decide(const struct config *config, const struct user_facts *user, st
 	}
 	decide_covered(config, user, policy);
 	/* Whom the policy does not cover it cannot harm, however wrong it is. */
-	return policy->covered ? check_all(policy, err) : 0;
+	return policy->covered ? policy_check(policy, err) : 0;
 }

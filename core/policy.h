@@ -122,4 +122,7 @@ struct policy {
 int policy_decide(const struct config *config, const struct user_facts *user, struct policy *policy,
 		  struct carrel_error *err);
 
+/* Whether the values of a policy contradict each other: -EINVAL with FILE:LINE, or 0. */
+int policy_check(const struct policy *policy, struct carrel_error *err);
+
 #endif

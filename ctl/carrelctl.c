@@ -26,6 +26,9 @@ static const struct ctl_verb verbs[] = {
 	  1, 1, false, verb_explain },
 	{ "list", NULL, "", "list the sessions", CTL_JSON, 0, 0, true, verb_list },
 	{ "kill", NULL, "ID|USER", "end one session, or all of a user", 0, 1, 1, true, verb_kill },
+	{ "set", NULL, "USER KEY=VALUE...", "change limits of a user's sessions, at once", 0, 2, 99, true,
+	  verb_set },
+	{ "apply", NULL, "", "give live sessions the limits of the config", 0, 0, 0, true, verb_apply },
 	{ "gc", NULL, "", "remove what crashes left behind", 0, 0, 0, true, verb_gc },
 	{ "image", "import", "NAME FILE", "unpack a root filesystem's tar archive as a base image",
 	  CTL_NO_SFTP, 2, 2, true, verb_image_import },
@@ -35,12 +38,10 @@ static const struct ctl_verb verbs[] = {
 	{ "help", NULL, "[VERB]", "print this, or the usage of one verb", 0, 0, 2, false, verb_help },
 
 	{ .name = "image", .sub = "verify" },
-	{ .name = "apply" },
 	{ .name = "doctor" },
 	{ .name = "enter" },
 	{ .name = "faults" },
 	{ .name = "rootfs" },
-	{ .name = "set" },
 	{ .name = "show" },
 	{ .name = "top" },
 };

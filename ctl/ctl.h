@@ -42,6 +42,7 @@ struct ctl_verb {
 	int (*run)(const struct ctl_args *args); /* NULL: not available in this version */
 };
 
+int verb_apply(const struct ctl_args *args);
 int verb_check(const struct ctl_args *args);
 int verb_explain(const struct ctl_args *args);
 int verb_gc(const struct ctl_args *args);
@@ -50,6 +51,7 @@ int verb_image_list(const struct ctl_args *args);
 int verb_image_remove(const struct ctl_args *args);
 int verb_kill(const struct ctl_args *args);
 int verb_list(const struct ctl_args *args);
+int verb_set(const struct ctl_args *args);
 
 /* "carrelctl: …" on stderr, with what is not printable escaped. */
 void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

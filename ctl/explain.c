@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/config.h"
+#include "core/override.h"
 #include "core/paths.h"
 #include "core/policy.h"
 #include "core/text.h"
@@ -135,7 +137,9 @@ static void add_setting(struct table *table, size_t index, const struct policy *
 	table_line(table);
 	table_set(table, "setting", "%s%s%s", key->group ? key->group : "", key->group ? "." : "", key->name);
 	table_set(table, "value", "%s", text_escape(safe, sizeof(safe), value));
-	if (origin->file)
+	if (origin->file && !origin->line)
+		table_set(table, "from", "%s", origin->file);
+	else if (origin->file)
 		table_set(table, "from", "%s:%u", origin->file, origin->line);
 	else
 		table_set(table, "from", "built in");
@@ -204,6 +208,8 @@ int verb_explain(const struct ctl_args *args)
 		r = config_load(CARREL_CONF, &config, NULL, NULL, &err);
 	if (r == 0)
 		r = policy_decide(config, &user, &policy, &err);
+	if (r == 0 && geteuid() == 0)
+		r = override_load(user.uid, &policy, NULL, &err);
 	int status = r < 0 ? ctl_fail(&err) : print_policy(&user, &policy, args->options & CTL_JSON);
 	config_free(config);
 	user_facts_clear(&user);

@@ -26,6 +26,7 @@
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/log.h"
+#include "core/override.h"
 #include "core/paths.h"
 #include "core/pinned.h"
 #include "core/user.h"
@@ -61,6 +62,8 @@ static int decide(struct keeper *k, struct carrel_error *err)
 	r = config_load(k->request.conf, &k->config, NULL, NULL, err);
 	if (r == 0)
 		r = policy_decide(k->config, &k->user, &k->policy, err);
+	if (r == 0 && k->policy.covered)
+		r = override_load(k->user.uid, &k->policy, NULL, err);
 	if (r < 0) {
 		if (k->user.uid == 0 || !seems_covered(&k->user)) {
 			log_send("carrel-keeper", LOG_ERR, "user '%s' is let in without a sandbox: %s",

@@ -16,6 +16,7 @@
 
 #include "core/cleanup.h"
 #include "core/fs.h"
+#include "core/override.h"
 #include "core/paths.h"
 #include "core/text.h"
 #include "core/wire.h"
@@ -129,7 +130,10 @@ int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_m
 	if (r != 0)
 		return r < 0 ? r : 0;
 	/* A session whose record somebody removed is not counted, but still there. So is the group of the user's groups. */
-	return cgroup_find(*cgroups, uid, NULL, group, sizeof(group)) ? 0 : rootfs_release(uid, err);
+	if (cgroup_find(*cgroups, uid, NULL, group, sizeof(group)))
+		return 0;
+	r = override_save(uid, "", err);
+	return r < 0 ? r : rootfs_release(uid, err);
 }
 
 /* Sessions that began under another budget stay there, and so do all of the user's until the last has ended. */

@@ -1,0 +1,85 @@
+/* live.c - see live.h. */
+#include "live.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/paths.h"
+#include "core/user.h"
+
+#define LOCK_TIMEOUT_MS 10000
+
+static int read_sessions(struct live_user *user, struct carrel_error *err)
+{
+	_cleanup_free_ char **ids = NULL;
+	int n = session_list(user->facts.uid, &ids, err);
+
+	if (n <= 0)
+		return n;
+	user->sessions = calloc((size_t)n, sizeof(*user->sessions));
+	if (!user->sessions)
+		return error_errno(err, "cannot allocate");
+	for (int i = 0; i < n; i++)
+		/* One that is being set up gets the new values by itself, or has no group yet. */
+		if (session_alive(ids[i], NULL) == 1 &&
+		    session_read(ids[i], &user->sessions[user->count], NULL) == 0)
+			user->count++;
+	return 0;
+}
+
+int live_user_get(const char *name, const struct config *config, struct live_user *user,
+		  struct carrel_error *err)
+{
+	memset(user, 0, sizeof(*user));
+	int r = user_facts_get(name, &user->facts, err);
+	if (r == 0)
+		r = read_sessions(user, err);
+	if (r == 0)
+		r = policy_decide(config, &user->facts, &user->policy, err);
+	if (r < 0)
+		live_user_clear(user);
+	return r;
+}
+
+void live_user_clear(struct live_user *user)
+{
+	free(user->sessions);
+	user_facts_clear(&user->facts);
+	memset(user, 0, sizeof(*user));
+}
+
+int live_user_lock(const struct live_user *user, struct carrel_error *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), CARREL_USERS "/%u", user->facts.uid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : fs_lock(fd, LOCK_TIMEOUT_MS);
+	return r < 0 ? error_set(err, -r, "cannot lock '%s': %s", path, strerror(-r)) : steal_fd(&fd);
+}
+
+size_t live_levels_max(const struct live_user *user)
+{
+	return user->count + CGROUP_LEVELS_MAX - 1;
+}
+
+size_t live_levels(const struct live_user *user, struct cgroup_level *levels)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < user->count; i++) {
+		struct cgroup_level own[CGROUP_LEVELS_MAX];
+		size_t n = cgroup_levels(&user->policy, user->sessions[i].cgroup, own);
+
+		/* All are below the same, see keeper/slot.c. */
+		for (size_t j = i == 0 ? 0 : n - 1; j < n; j++)
+			levels[used++] = own[j];
+	}
+	return used;
+}

@@ -1,0 +1,36 @@
+/*
+ * live.h - users who have sessions, with the policy that holds for them now: what `set` and `apply` change.
+ */
+#ifndef CARREL_CTL_LIVE_H
+#define CARREL_CTL_LIVE_H
+
+#include <stddef.h>
+
+#include "core/cgroup.h"
+#include "core/config.h"
+#include "core/policy.h"
+#include "core/session.h"
+
+struct live_user {
+	struct user_facts facts;
+	struct policy policy; /* of the config alone; borrows from it */
+	struct session_record *sessions;
+	size_t count; /* of sessions that are set up and live */
+};
+
+/* The user's live sessions and policy. With none, count is 0. Free with live_user_clear. 0, or -errno. */
+int live_user_get(const char *name, const struct config *config, struct live_user *user,
+		  struct carrel_error *err);
+void live_user_clear(struct live_user *user);
+
+/* Lock the user's state, so that nobody logs in or out meanwhile. Descriptor or -errno. */
+int live_user_lock(const struct live_user *user, struct carrel_error *err);
+
+/*
+ * The user's groups, top-down: the budget's, the user's, each session's. `levels` has room for live_levels_max; they borrow
+ * user->policy. Returns how many.
+ */
+size_t live_levels_max(const struct live_user *user);
+size_t live_levels(const struct live_user *user, struct cgroup_level *levels);
+
+#endif
