@@ -14,7 +14,7 @@
 #include "core/paths.h"
 #include "core/session.h"
 #include "ctl.h"
-#include "live.h"
+#include "live_user.h"
 
 struct everybody {
 	struct live_user *users;

@@ -9,7 +9,7 @@
 #include "core/paths.h"
 #include "core/text.h"
 #include "ctl.h"
-#include "live.h"
+#include "live_user.h"
 
 /* Put "LABEL=VALUE" to the lines in place of the one with the same label. */
 static int replace_line(char text[OVERRIDE_TEXT_MAX], const char *label, const char *value,

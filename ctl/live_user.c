@@ -1,5 +1,5 @@
-/* live.c - see live.h. */
-#include "live.h"
+/* live_user.c - see live_user.h. */
+#include "live_user.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
- * live.h - users who have sessions, with the policy that holds for them now: what `set` and `apply` change.
+ * live_user.h - users who have sessions, with the policy that holds for them now: what `set` and `apply` change.
  */
-#ifndef CARREL_CTL_LIVE_H
-#define CARREL_CTL_LIVE_H
+#ifndef CARREL_CTL_LIVE_USER_H
+#define CARREL_CTL_LIVE_USER_H
 
 #include <stddef.h>
 
