@@ -191,3 +191,23 @@ int usage_read(struct cgroup_tree *tree, const char *name, struct usage *usage, 
 	usage->pids_limit = number(&r, "pids", "pids.max");
 	return 0;
 }
+
+int usage_read_levels(struct cgroup_tree *tree, const char *name, enum usage_level first,
+		      struct usage levels[USAGE_LEVELS], struct carrel_error *err)
+{
+	char group[256];
+	int count = 0;
+
+	int r = text_format(group, sizeof(group), "%s", name);
+	if (r < 0)
+		return error_set(err, -r, "group name '%s' is too long", name);
+	for (enum usage_level level = first; level < USAGE_LEVELS; level++) {
+		r = usage_read(tree, group, &levels[level], err);
+		if (r < 0)
+			return r;
+		count++;
+		if (!cgroup_name_up(group))
+			break;
+	}
+	return count;
+}

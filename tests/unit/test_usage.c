@@ -77,12 +77,56 @@ static void share_kept_back(void **state)
 	assert_true(usage_throttled_share(1, UNIT_NONE) == UNIT_NONE);
 }
 
+static void check_row(const struct usage_row *row, const char *resource, const char *used, const char *limit,
+		      const char *peak, const char *throttled)
+{
+	struct usage_text text;
+
+	usage_row_text(row, &text);
+	assert_string_equal(row->resource, resource);
+	assert_string_equal(text.used, used);
+	assert_string_equal(text.limit, limit);
+	assert_string_equal(text.peak, peak);
+	assert_string_equal(text.throttled, throttled);
+}
+
+static void rows_for_people(void **state)
+{
+	struct usage_row rows[USAGE_ROWS];
+	struct usage usage = {
+		.memory = 12 << 20,
+		.memory_peak = 13000000,
+		.memory_limit = 64 << 20,
+		.swap = 0,
+		.pids = 3,
+		.pids_peak = UNIT_NONE,
+		.pids_limit = UNIT_NONE,
+		.cpu_us = 12340000,
+		.cpu_limit = 1500,
+		.throttled_us = 12340000,
+		.read_bytes = 1,
+		.written_bytes = UNIT_NONE,
+	};
+
+	usage_rows(&usage, rows);
+	check_row(&rows[0], "memory", "12M", "64M", "12.4M", "-");
+	check_row(&rows[1], "swap", "0", "-", "-", "-");
+	check_row(&rows[2], "cpu", "12.3s", "1.5", "-", "50.0%");
+	check_row(&rows[3], "pids", "3", "none", "-", "-");
+	check_row(&rows[4], "read", "1", "-", "-", "-");
+	check_row(&rows[5], "written", "-", "-", "-", "-");
+	usage.cpu_limit = usage.memory_limit = usage.cpu_us = UNIT_NONE;
+	usage_rows(&usage, rows);
+	check_row(&rows[0], "memory", "12M", "none", "12.4M", "-");
+	check_row(&rows[2], "cpu", "-", "none", "-", "-");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),	    cmocka_unit_test(lines_of_a_stat_file),
 		cmocka_unit_test(quota_and_period), cmocka_unit_test(io),
-		cmocka_unit_test(share_kept_back),
+		cmocka_unit_test(share_kept_back),  cmocka_unit_test(rows_for_people),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
