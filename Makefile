@@ -35,7 +35,7 @@ UNITS  = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_
 HELPERS = $(patsubst tests/helpers/%.c,$(B)/tests/helpers/%,$(wildcard tests/helpers/*.c))
 
 KEEPER_LIBS = -lcgroup -lconfig -lcap -ldl
-CTL_LIBS    = -lcgroup -lconfig -lcap -larchive -lcrypto -lsmartcols -ldl
+CTL_LIBS    = -lcgroup -lconfig -lcap -larchive -lcrypto -lsmartcols -lncursesw -ldl
 UNIT_LIBS   = -lcmocka $(KEEPER_LIBS)
 
 PROGRAMS = $(B)/pam_carrel.so $(B)/carrel-keeper $(B)/carrel-shell $(B)/carrelctl
@@ -87,6 +87,7 @@ $(B)/tests/unit/test_request: $(B)/shell/request.o
 $(B)/tests/unit/test_relay $(B)/tests/unit/test_relay_terminal: $(B)/shell/relay.o $(B)/shell/agent.o \
   $(B)/tests/unit/relay_rig.o
 $(B)/tests/unit/test_agent: $(B)/shell/agent.o
+$(B)/tests/unit/test_top: $(B)/ctl/top_sample.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o
 
 units: $(UNITS) ## build the unit tests

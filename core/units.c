@@ -171,3 +171,45 @@ char *unit_format_cpus(char *buf, size_t size, uint64_t thousandths)
 		snprintf(buf, size, "%" PRIu64, thousandths / 1000);
 	return buf;
 }
+
+/* Below 100 of its unit with one decimal. */
+char *unit_format_about_size(char *buf, size_t size, uint64_t value)
+{
+	const struct unit *unit = size_units;
+
+	while (unit->letter && value < unit->factor)
+		unit++;
+	uint64_t whole = value / unit->factor, rest = value % unit->factor;
+	uint64_t tenths = whole * 10 + (rest * 20 / unit->factor + 1) / 2;
+	char letter[2] = { unit->letter, '\0' };
+
+	if (value == UNIT_NONE)
+		snprintf(buf, size, "-");
+	else if (whole < 100 && tenths % 10)
+		snprintf(buf, size, "%" PRIu64 ".%" PRIu64 "%s", tenths / 10, tenths % 10, letter);
+	else
+		snprintf(buf, size, "%" PRIu64 "%s",
+			 whole < 100 ? tenths / 10 : whole + (rest >= (unit->factor + 1) / 2), letter);
+	return buf;
+}
+
+/* The two largest units. */
+char *unit_format_about_time(char *buf, size_t size, uint64_t milliseconds)
+{
+	const struct unit *unit = time_units;
+
+	if (milliseconds == UNIT_NONE) {
+		snprintf(buf, size, "-");
+		return buf;
+	}
+	while (unit->letter != 's' && milliseconds < unit->factor)
+		unit++;
+	uint64_t whole = milliseconds / unit->factor, rest = milliseconds % unit->factor;
+	uint64_t next = unit->letter == 's' ? 0 : rest / unit[1].factor;
+
+	if (next)
+		snprintf(buf, size, "%" PRIu64 "%c%" PRIu64 "%c", whole, unit->letter, next, unit[1].letter);
+	else
+		snprintf(buf, size, "%" PRIu64 "%c", whole, unit->letter);
+	return buf;
+}

@@ -26,4 +26,8 @@ char *unit_format_size(char *buf, size_t size, uint64_t value);
 char *unit_format_time(char *buf, size_t size, uint64_t milliseconds);
 char *unit_format_cpus(char *buf, size_t size, uint64_t thousandths);
 
+/* What is measured, rounded to be read at a glance: "12.3M", "3h4m". UNIT_NONE: "-". Return buf. */
+char *unit_format_about_size(char *buf, size_t size, uint64_t value);
+char *unit_format_about_time(char *buf, size_t size, uint64_t milliseconds);
+
 #endif

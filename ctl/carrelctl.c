@@ -25,6 +25,10 @@ static const struct ctl_verb verbs[] = {
 	{ "explain", NULL, "USER", "show what the policy says for one user, and where it says so", CTL_JSON,
 	  1, 1, false, verb_explain },
 	{ "list", NULL, "", "list the sessions", CTL_JSON, 0, 0, true, verb_list },
+	{ "show", NULL, "ID|USER", "show one session, or all of a user, with what they use of their limits",
+	  CTL_JSON, 1, 1, true, verb_show },
+	{ "top", NULL, "", "show what sessions or users use right now",
+	  CTL_JSON | CTL_BATCH | CTL_USERS | CTL_SORT | CTL_TIMES | CTL_DELAY, 0, 0, true, verb_top },
 	{ "kill", NULL, "ID|USER", "end one session, or all of a user", 0, 1, 1, true, verb_kill },
 	{ "set", NULL, "USER KEY=VALUE...", "change limits of a user's sessions, at once", 0, 2, 99, true,
 	  verb_set },
@@ -42,18 +46,25 @@ static const struct ctl_verb verbs[] = {
 	{ .name = "enter" },
 	{ .name = "faults" },
 	{ .name = "rootfs" },
-	{ .name = "show" },
-	{ .name = "top" },
+};
+
+/* As in the usage, in this order. */
+static const struct {
+	unsigned option;
+	const char *text;
+} option_texts[] = {
+	{ CTL_BATCH, "--batch" }, { CTL_TIMES, "-n TIMES" },	{ CTL_JSON, "--json" },
+	{ CTL_USERS, "--users" }, { CTL_SORT, "--sort KEY" },	{ CTL_DELAY, "-d SECONDS" },
+	{ CTL_FORCE, "--force" }, { CTL_NO_SFTP, "--no-sftp" },
 };
 
 static void print_usage(FILE *out, const struct ctl_verb *verb)
 {
-	fprintf(out, "carrelctl %s%s%s%s%s%s%s\n", verb->name, verb->sub ? " " : "",
-		verb->sub ? verb->sub : "", verb->options & CTL_JSON ? " [--json]" : "",
-		verb->options & CTL_FORCE     ? " [--force]"
-		: verb->options & CTL_NO_SFTP ? " [--no-sftp]"
-					      : "",
-		*verb->arguments ? " " : "", verb->arguments);
+	fprintf(out, "carrelctl %s%s%s", verb->name, verb->sub ? " " : "", verb->sub ? verb->sub : "");
+	for (size_t i = 0; i < ARRAY_SIZE(option_texts); i++)
+		if (verb->options & option_texts[i].option)
+			fprintf(out, " [%s]", option_texts[i].text);
+	fprintf(out, "%s%s\n", *verb->arguments ? " " : "", verb->arguments);
 }
 
 static void print_help(FILE *out)
@@ -69,7 +80,8 @@ static void print_help(FILE *out)
 				  verb->sub ? verb->sub : "", verb->arguments);
 		fprintf(out, "  %-24s %s\n", call, verb->summary);
 	}
-	fputs("\nlist, explain and image list take --json. The exit status is 0 when done, 1 for a failure,\n"
+	fputs("\nlist, show, top, explain and image list take --json. The exit status is 0 when done, 1 for "
+	      "a failure,\n"
 	      "2 for a wrong command line. See carrelctl(8) and carrel.conf(5).\n",
 	      out);
 }
@@ -169,6 +181,19 @@ static int wrong_usage(const struct ctl_verb *verb)
 	return CTL_USAGE;
 }
 
+/* `c` is as getopt_long(3) gave it for `word`, which may be an option's value. */
+static void refuse_option(const struct ctl_verb *verb, int c, const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(option_texts); i++) {
+		const char *text = option_texts[i].text;
+		if (c != (int)option_texts[i].option || !strchr(text, ' '))
+			continue;
+		ctl_error("'%s' does not take '%.*s'", verb->name, (int)strcspn(text, " "), text);
+		return;
+	}
+	ctl_error(c == ':' ? "'%s': '%s' needs a value" : "'%s' does not take '%s'", verb->name, word);
+}
+
 /* Options may stand before, between and after the words. 1: help was printed instead. */
 static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct ctl_args *args)
 {
@@ -176,22 +201,33 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 		{ "json", no_argument, NULL, CTL_JSON },
 		{ "force", no_argument, NULL, CTL_FORCE },
 		{ "no-sftp", no_argument, NULL, CTL_NO_SFTP },
+		{ "batch", no_argument, NULL, CTL_BATCH },
+		{ "users", no_argument, NULL, CTL_USERS },
+		{ "sort", required_argument, NULL, CTL_SORT },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":hn:d:", options, NULL)) != -1) {
 		if (c == 'h') {
 			print_usage(stdout, verb);
 			return 1;
 		}
-		if (c == '?' || !(verb->options & (unsigned)c)) {
-			ctl_error("'%s' does not take '%s'", verb->name, argv[optind - 1]);
+		if (c == 'n' || c == 'd')
+			c = c == 'n' ? CTL_TIMES : CTL_DELAY;
+		if (c == '?' || c == ':' || !(verb->options & (unsigned)c)) {
+			refuse_option(verb, c, argv[optind - 1]);
 			return -CTL_USAGE;
 		}
 		args->options |= (unsigned)c;
+		if (c == CTL_SORT)
+			args->sort = optarg;
+		else if (c == CTL_TIMES)
+			args->times = optarg;
+		else if (c == CTL_DELAY)
+			args->delay = optarg;
 	}
 	args->count = argc - optind;
 	args->words = argv + optind;

@@ -4,6 +4,7 @@
  *	carrelctl.c      main, the table of verbs, help
  *	message.c        lines on stderr
  *	table.c          tables for people and as JSON
+ *	live.c           what is known of a session
  *	check.c …        one verb each
  *	image_*.c        the `image` verbs: import (parent), extract (its confined child), bundle, staging, list, remove
  *
@@ -23,12 +24,18 @@ enum ctl_option {
 	CTL_JSON = 1 << 0,
 	CTL_FORCE = 1 << 1,
 	CTL_NO_SFTP = 1 << 2,
+	CTL_BATCH = 1 << 8,
+	CTL_USERS = 1 << 9,
+	CTL_SORT = 1 << 10,  /* with ctl_args.sort */
+	CTL_TIMES = 1 << 11, /* -n, with ctl_args.times */
+	CTL_DELAY = 1 << 12, /* -d, with ctl_args.delay */
 };
 
 struct ctl_args {
 	unsigned options; /* enum ctl_option: those that were given */
 	int count;	  /* words after the verb */
 	char **words;
+	const char *sort, *times, *delay;
 };
 
 struct ctl_verb {
@@ -52,6 +59,8 @@ int verb_image_remove(const struct ctl_args *args);
 int verb_kill(const struct ctl_args *args);
 int verb_list(const struct ctl_args *args);
 int verb_set(const struct ctl_args *args);
+int verb_show(const struct ctl_args *args);
+int verb_top(const struct ctl_args *args);
 
 /* "carrelctl: …" on stderr, with what is not printable escaped. */
 void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,6 +1,5 @@
 /* kill.c - `carrelctl kill`: ask keepers to end their sessions, and wait until nothing of them is left. */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,27 +7,9 @@
 #include "core/session.h"
 #include "core/wire.h"
 #include "ctl.h"
+#include "live.h"
 
 #define END_TIMEOUT_MS 20000
-
-/* A name of the host's passwd, or a number: an account that was deleted may still be logged in. */
-static int find_uid(const char *word, uid_t *uid)
-{
-	const struct passwd *entry = getpwnam(word);
-	char id[SESSION_ID_MAX + 16];
-
-	if (entry) {
-		*uid = entry->pw_uid;
-		return 0;
-	}
-	if (strlen(word) > 10)
-		return -ENOENT;
-	(void)snprintf(id, sizeof(id), "%s-00000000", word);
-	if (!session_id_valid(id))
-		return -ENOENT;
-	*uid = session_id_uid(id);
-	return 0;
-}
 
 /* 1: ended. 0: had ended before. -1: reported. */
 static int end(const char *id)
@@ -86,7 +67,7 @@ int verb_kill(const struct ctl_args *args)
 
 	if (session_id_valid(word))
 		return kill_one(word);
-	if (find_uid(word, &uid) == 0)
+	if (live_find_uid(word, &uid) == 0)
 		return kill_user(word, uid);
 	ctl_error("'%s' is neither a session's ID nor a user", word);
 	return CTL_FAILED;

@@ -1,12 +1,11 @@
-/* list.c - `carrelctl list`: the sessions, live and left over, from their records. */
-#include <errno.h>
-#include <inttypes.h>
-#include <pwd.h>
+/* list.c - `carrelctl list`: the sessions, live and left over, from their records, with what they use. */
 #include <stdlib.h>
 
 #include "core/cleanup.h"
 #include "core/session.h"
+#include "core/units.h"
 #include "ctl.h"
+#include "live.h"
 #include "table.h"
 
 static const struct table_column columns[] = {
@@ -20,16 +19,43 @@ static const struct table_column columns[] = {
 	{ "tty", TABLE_JSON },
 	{ "from", TABLE_TEXT },
 	{ "image", TABLE_BOTH },
+	{ "memory", TABLE_BOTH | TABLE_NUMBER },
+	{ "memory_limit", TABLE_JSON | TABLE_NUMBER },
+	{ "pids", TABLE_BOTH | TABLE_NUMBER },
+	{ "pids_limit", TABLE_JSON | TABLE_NUMBER },
 	{ "cgroup", TABLE_JSON },
 	{ "keeper", TABLE_JSON | TABLE_NUMBER },
 	{ "init", TABLE_JSON | TABLE_NUMBER },
 	{ NULL, 0 },
 };
 
+static void fill_usage(struct table *table, const struct usage *usage, bool json)
+{
+	struct usage_row rows[USAGE_ROWS];
+
+	if (json) {
+		table_set_number(table, "memory", usage->memory);
+		table_set_number(table, "memory_limit", usage->memory_limit);
+		table_set_number(table, "pids", usage->pids);
+		table_set_number(table, "pids_limit", usage->pids_limit);
+		return;
+	}
+	usage_rows(usage, rows);
+	for (size_t i = 0; i < USAGE_ROWS; i++) {
+		struct usage_text text;
+		usage_row_text(&rows[i], &text);
+		table_set(table, rows[i].resource, rows[i].limit == UNIT_NONE ? "%s" : "%s/%s", text.used,
+			  text.limit);
+	}
+}
+
 static void fill(struct table *table, const struct session_record *record)
 {
+	if (record->started)
+		table_set_time(table, "started", record->started);
+	else
+		table_set(table, "started", "%s", "");
 	table_set(table, "user", "%s", record->user);
-	table_set_time(table, "started", record->started);
 	table_set(table, "service", "%s", record->service);
 	table_set(table, "rhost", "%s", record->rhost);
 	table_set(table, "tty", "%s", record->tty);
@@ -40,47 +66,43 @@ static void fill(struct table *table, const struct session_record *record)
 	table_set(table, "init", "%d", record->init);
 }
 
-/* A session that is just being set up has no record to read; its ID still says whose it is. */
-static void fill_unknown(struct table *table, const char *id)
+static void add(struct table *table, const char *id, struct cgroup_tree *tree, bool json)
 {
-	const struct passwd *entry = getpwuid(session_id_uid(id));
-	struct session_record record = { 0 };
+	struct live live;
 
-	fill(table, &record);
-	table_set(table, "user", "%s", entry ? entry->pw_name : "");
-	table_set(table, "started", "%s", "");
-}
-
-static void add(struct table *table, const char *id)
-{
-	struct session_record record;
-	int r = session_read(id, &record, NULL);
-	int alive = session_alive(id, NULL);
-
-	if (r == -ENOENT && alive == 0)
-		return; /* ended while we were looking */
+	if (live_read(id, tree, &live) < 0)
+		return;
 	table_line(table);
 	table_set(table, "id", "%s", id);
 	table_set(table, "uid", "%u", session_id_uid(id));
-	table_set(table, "state", "%s", alive == 0 ? "stale" : r == 0 ? "live" : "starting");
-	if (r == 0)
-		fill(table, &record);
-	else
-		fill_unknown(table, id);
+	table_set(table, "state", "%s", live_state_name(live.state));
+	fill(table, &live.record);
+	if (!json) {
+		table_set(table, "memory", "%s", "");
+		table_set(table, "pids", "%s", "");
+	}
+	if (live.levels > 0)
+		fill_usage(table, &live.usage[USAGE_SESSION], json);
 }
 
 int verb_list(const struct ctl_args *args)
 {
 	_cleanup_free_ char **ids = NULL;
+	struct cgroup_tree *tree = NULL;
 	struct carrel_error err = { 0 };
+	bool json = args->options & CTL_JSON;
 	int n = session_list((uid_t)-1, &ids, &err);
 
 	if (n < 0)
 		return ctl_fail(&err);
-	struct table *table = table_new("sessions", args->options & CTL_JSON, columns);
+	/* Without usable hierarchies the records are still worth a look. */
+	if (n > 0)
+		(void)cgroup_tree_open(&tree, NULL);
+	struct table *table = table_new("sessions", json, columns);
 	for (int i = 0; i < n; i++)
-		add(table, ids[i]);
+		add(table, ids[i], tree, json);
 	int status = table_print(table);
 	table_free(table);
+	cgroup_tree_free(tree);
 	return status;
 }

@@ -1,6 +1,7 @@
 /* table.c - see table.h. */
 #include "table.h"
 
+#include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,9 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/units.h"
 #include "ctl.h"
 
-#define COLUMNS_MAX 24
+#define COLUMNS_MAX 40
 #define CELL_MAX    1024
 
 struct table {
@@ -112,6 +114,12 @@ void table_set(struct table *table, const char *column, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	set_text(table, column, text);
+}
+
+void table_set_number(struct table *table, const char *column, uint64_t number)
+{
+	if (number != UNIT_NONE)
+		table_set(table, column, "%" PRIu64, number);
 }
 
 void table_set_time(struct table *table, const char *column, uint64_t seconds)

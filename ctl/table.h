@@ -33,6 +33,9 @@ void table_line(struct table *table);
 void table_set(struct table *table, const char *column, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Set a cell to a number, for JSON; UNIT_NONE leaves it null. */
+void table_set_number(struct table *table, const char *column, uint64_t number);
+
 /* Set a cell to a time, seconds since the epoch: local time for people, ISO 8601 in UTC as JSON. */
 void table_set_time(struct table *table, const char *column, uint64_t seconds);
 

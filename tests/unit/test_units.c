@@ -186,6 +186,33 @@ static void test_format(void **state)
 	check_formats(unit_format_time, NULL, odd, ARRAY_SIZE(odd));
 }
 
+static void test_format_about(void **state)
+{
+	static const struct format_case sizes[] = {
+		{ 0, "0" },
+		{ 1023, "1023" },
+		{ 1024, "1K" },
+		{ 1536, "1.5K" },
+		{ 12900000, "12.3M" },
+		{ 64u << 20, "64M" },
+		{ (64u << 20) + 1, "64M" },
+		{ 104752742, "99.9M" },
+		{ 104856000, "100M" }, /* rounded up to it */
+		{ 500u << 20, "500M" },
+		{ (500ull << 20) + (600u << 10), "501M" },
+		{ 1099511627776, "1T" },
+		{ UNIT_NONE, "-" },
+	};
+	static const struct format_case times[] = {
+		{ 0, "0s" },	    { 999, "0s" },	   { 59999, "59s" },	     { 60000, "1m" },
+		{ 61000, "1m1s" },  { 3599999, "59m59s" }, { 3600000, "1h" },	     { 11045000, "3h4m" },
+		{ 86400000, "1d" }, { 97200000, "1d3h" },  { 86400000000, "1000d" }, { UNIT_NONE, "-" },
+	};
+
+	check_formats(unit_format_about_size, NULL, sizes, ARRAY_SIZE(sizes));
+	check_formats(unit_format_about_time, NULL, times, ARRAY_SIZE(times));
+}
+
 static void test_format_small_buffer(void **state)
 {
 	char buf[4];
@@ -199,7 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_size),	    cmocka_unit_test(test_parse_time),
 		cmocka_unit_test(test_parse_cpus),	    cmocka_unit_test(test_format),
-		cmocka_unit_test(test_format_small_buffer),
+		cmocka_unit_test(test_format_small_buffer), cmocka_unit_test(test_format_about),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
