@@ -8,6 +8,7 @@
 #include "core/override.h"
 #include "core/paths.h"
 #include "core/text.h"
+#include "core/usage.h"
 #include "ctl.h"
 #include "live_user.h"
 
@@ -51,6 +52,22 @@ static int set_words(struct policy *policy, const struct ctl_args *args, char te
 	return policy_check(policy, err);
 }
 
+/* Version 2 takes such a limit, and makes it true. Version 1 refuses it when it cannot. */
+static void warn_of_use(struct cgroup_tree *tree, const struct cgroup_level *levels, size_t count)
+{
+	for (size_t i = 0; i < count && cgroup_is_v2(tree, "memory"); i++) {
+		char used[32], limit[32];
+		struct usage usage;
+
+		if (usage_read(tree, levels[i].name, &usage, NULL) < 0 || usage.memory == UNIT_NONE ||
+		    usage.memory <= levels[i].limits->memory)
+			continue;
+		ctl_warning("'%s' uses %s, more than %s: the kernel ends processes of it if it must",
+			    levels[i].name, unit_format_size(used, sizeof(used), usage.memory & ~1023ull),
+			    unit_format_size(limit, sizeof(limit), levels[i].limits->memory));
+	}
+}
+
 /* All or nothing: whatever can be refused is tried before the first thing that cannot. */
 static int change(struct live_user *user, const char *text, struct carrel_error *err)
 {
@@ -58,8 +75,11 @@ static int change(struct live_user *user, const char *text, struct carrel_error 
 	struct cgroup_tree *tree = NULL;
 
 	int r = levels ? cgroup_tree_open(&tree, err) : error_errno(err, "cannot allocate");
+	size_t count = r == 0 ? live_levels(user, levels) : 0;
 	if (r == 0)
-		r = cgroup_change(tree, levels, live_levels(user, levels), false, err);
+		warn_of_use(tree, levels, count);
+	if (r == 0)
+		r = cgroup_change(tree, levels, count, false, err);
 	int changed = r;
 	if (r >= 0)
 		r = override_save(user->facts.uid, text, err);

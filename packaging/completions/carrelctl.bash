@@ -6,9 +6,9 @@ _carrelctl() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='check explain list kill gc image version help'
+		words='check explain list kill set apply gc image version help'
 	elif [ "$verb" = help ] && [ "$COMP_CWORD" = 2 ]; then
-		words='check explain list kill gc image version help'
+		words='check explain list kill set apply gc image version help'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
 		words='import list remove'
 	else
@@ -21,6 +21,14 @@ _carrelctl() {
 		explain:*) words="--json $(compgen -u)" ;;
 		list:*) words=--json ;;
 		kill:*) words="$(carrelctl list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }')" ;;
+		set:*)
+			if [ "$COMP_CWORD" = 2 ]; then
+				words=$(carrelctl list 2>/dev/null | awk 'NR > 1 { print $2 }')
+			else
+				words='memory= swap= cpus= cpu_weight= pids= user_limits.memory= user_limits.cpus= user_limits.pids= disk= inodes= max= idle= lifetime= warn='
+				compopt -o nospace 2>/dev/null
+			fi
+			;;
 		image:list) words=--json ;;
 		image:remove) words="--force $(carrelctl image list 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
 		image:import)
