@@ -52,15 +52,21 @@ watch_logins() { # LOGINS
 	done
 }
 
-test_a_hundred_of_one_user() {
+a_hundred_logins() {
 	local i
 
-	max off
 	mkdir "$work/many"
 	for ((i = 0; i < 100; i++)); do
 		start_login u1 $i
 	done
 	watch_logins 100
+}
+
+test_a_hundred_of_one_user() {
+	local i
+
+	max off
+	a_hundred_logins
 	for ((i = 0; i < 100; i++)); do
 		expect_eq '0 u1' "$(<"$work/many/$i.status") $(<"$work/many/$i.out")" "login $i"
 	done
@@ -75,11 +81,7 @@ test_a_hundred_of_one_user_who_may_have_eight() {
 	local i served=0 refused=0
 
 	max 8
-	mkdir "$work/many"
-	for ((i = 0; i < 100; i++)); do
-		start_login u1 $i
-	done
-	watch_logins 100
+	a_hundred_logins
 	for ((i = 0; i < 100; i++)); do
 		case "$(<"$work/many/$i.status") $(<"$work/many/$i.out")" in
 		'0 u1') served=$((served + 1)) ;;

@@ -20,6 +20,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "background.h"
+
 #define PATIENCE_S 10
 
 union address {
@@ -56,15 +58,7 @@ static int say(const char *address, const char *text)
 	int on = 1, fd = make_socket(address, &at, &size);
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, &at.any, size) < 0 || listen(fd, 16) < 0)
-		err(1, "%s", address);
-	pid_t pid = fork();
-	if (pid != 0)
-		return pid < 0;
-	/* Let go of what the caller waits for the end of. */
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; i <= STDERR_FILENO; i++)
-		dup2(null, i);
+	listen_in_background(fd, &at.any, size, address);
 	for (;;) {
 		int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 		if (peer < 0)

@@ -20,6 +20,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "background.h"
+
 #define METHOD	   "MIT-MAGIC-COOKIE-1"
 #define COOKIE_MAX 64
 #define PATIENCE_S 10
@@ -70,14 +72,9 @@ static int serve(const char *path)
 	if (strlen(path) >= sizeof(at.sun_path))
 		errx(2, "%s: too long", path);
 	memcpy(at.sun_path, path, strlen(path));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 16) < 0)
-		err(1, "%s", path);
-	pid_t pid = fork();
-	if (pid != 0)
-		return pid < 0;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; i <= STDERR_FILENO; i++)
-		dup2(null, i);
+	if (fd < 0)
+		err(1, "socket");
+	listen_in_background(fd, (struct sockaddr *)&at, sizeof(at), path);
 	for (;;) {
 		int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 		if (peer < 0)
