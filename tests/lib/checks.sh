@@ -38,7 +38,8 @@ expect_status() { # STATUS COMMAND…
 }
 
 wait_until() { # SECONDS COMMAND…
-	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) seconds=$1
+	local seconds=$(($1 * ${PATIENCE:-1}))
+	local deadline=$((${EPOCHREALTIME/[.,]/} + seconds * 1000000))
 	shift
 
 	until "$@" >/dev/null 2>&1; do
