@@ -30,6 +30,8 @@
  *    With WIRE_TERMINAL the three descriptors are /dev/null: the pty is init's own. Without it none of
  *    them is ever a terminal of the host.
  *    From then on both sides send struct wire_message.
+ *
+ * What the keeper and init say to each other is in keeper/notice.h.
  */
 #ifndef CARREL_WIRE_H
 #define CARREL_WIRE_H
@@ -80,12 +82,18 @@ enum wire_kind {
 	WIRE_SIGNALED, /* init: value is the signal it died by. The last message */
 	WIRE_FAILED,   /* init: text says why it could not be started; value is 125, 126 or 127. The last */
 	WIRE_SIGNAL,   /* shell: send signal `value` to the command's process group */
+	WIRE_NOTICE,   /* init: text is for the user to see, now */
+	WIRE_ENDED,    /* init: the session is being ended, and text says why. The last message */
+	WIRE_ASK,      /* init: how long have you copied nothing? Asked of those with a terminal */
+	WIRE_IDLE,     /* shell: for `value` milliseconds */
 };
+
+#define WIRE_TEXT_MAX 200
 
 struct wire_message {
 	uint32_t kind;
 	int32_t value;
-	char text[200]; /* WIRE_FAILED: one line, NUL-terminated */
+	char text[WIRE_TEXT_MAX]; /* WIRE_FAILED, _NOTICE, _ENDED: one line, NUL-terminated */
 };
 
 /*
