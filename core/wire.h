@@ -22,7 +22,8 @@
  *
  * 2. pam_carrel.so, carrelctl -> keeper: CARREL_SESSIONS/ID/control, SOCK_SEQPACKET, root only (0600).
  *    One datagram, one of the words below; the answer is one datagram, or end of file when the keeper has
- *    ended (which for CONTROL_CLOSE and CONTROL_KILL is the good answer: everything is gone by then).
+ *    ended (which for CONTROL_CLOSE and CONTROL_KILL is the good answer: everything is gone by then). An answer that
+ *    begins with CONTROL_ERROR says what was wrong.
  *
  * 3. carrel-shell -> init: CARREL_SESSIONS/ID/socket, SOCK_STREAM, owner the user, 0600.
  *    A struct wire_request, with three SCM_RIGHTS descriptors (0, 1, 2) attached to its first byte, then
@@ -49,6 +50,16 @@
 
 #define CONTROL_CLOSE "close" /* the login ended: hang up and remove everything */
 #define CONTROL_KILL  "kill"  /* the same, asked by an administrator */
+
+/*
+ * "rules idle=MS lifetime=MS warn=MS" with any of the three, in milliseconds or "off": session.idle, session.lifetime and
+ * session.warn of this session from now on. Answered by CONTROL_DONE.
+ */
+#define CONTROL_RULES  "rules"
+#define CONTROL_STATUS "status" /* answered by the lines of struct session_status (session.h) */
+#define CONTROL_DONE   "done"
+#define CONTROL_ERROR  "error: "
+#define CONTROL_MAX    4096
 
 #define WIRE_MAGIC	 0x4c525243u /* "CRRL" */
 #define WIRE_PAYLOAD_MAX (256 * 1024)

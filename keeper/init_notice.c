@@ -103,7 +103,7 @@ static void ask(struct server *s, uint32_t serial)
 
 bool notice_take(struct server *s)
 {
-	static const struct activity nothing;
+	struct activity activity;
 	struct notice_message message;
 	ssize_t n = recv(s->sync_fd, &message, sizeof(message), MSG_DONTWAIT);
 
@@ -118,7 +118,12 @@ bool notice_take(struct server *s)
 		return true;
 	case NOTICE_END:
 		tell_all(s, WIRE_ENDED, message.text);
-		reply(s, message.serial, &nothing);
+		activity = describe(s);
+		reply(s, message.serial, &activity);
+		return true;
+	case NOTICE_COUNT:
+		activity = describe(s);
+		reply(s, message.serial, &activity);
 		return true;
 	case NOTICE_ASK:
 		ask(s, message.serial);

@@ -59,19 +59,34 @@ int notice_receive(struct keeper *k, uint32_t serial, struct activity *activity)
 	return 1;
 }
 
+/* Send, and wait for the answer to just this. */
+static int exchange(struct keeper *k, struct notice_message *message, int timeout_ms,
+		    struct activity *activity)
+{
+	int64_t deadline = fs_now_ms() + timeout_ms, left;
+	int r = put(k, message);
+
+	while (r == 0 && (left = deadline - fs_now_ms()) > 0) {
+		struct pollfd p = { .fd = k->sync_fd, .events = POLLIN };
+		if (poll(&p, 1, (int)left) > 0)
+			r = notice_receive(k, message->serial, activity);
+	}
+	return r > 0 ? 0 : r < 0 ? r : -ETIMEDOUT;
+}
+
+int notice_count(struct keeper *k, int timeout_ms, struct activity *activity)
+{
+	struct notice_message message = { .kind = NOTICE_COUNT };
+
+	return exchange(k, &message, timeout_ms, activity);
+}
+
 void notice_end(struct keeper *k, int timeout_ms, const char *text)
 {
 	struct notice_message message = { .kind = NOTICE_END };
-	int64_t deadline = fs_now_ms() + timeout_ms, left;
 	struct activity ignored;
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
 	text_printable(message.text);
-	if (put(k, &message) < 0)
-		return;
-	while ((left = deadline - fs_now_ms()) > 0) {
-		struct pollfd p = { .fd = k->sync_fd, .events = POLLIN };
-		if (poll(&p, 1, (int)left) > 0 && notice_receive(k, message.serial, &ignored) != 0)
-			return;
-	}
+	(void)exchange(k, &message, timeout_ms, &ignored); /* not on its way by then: it is late enough */
 }

@@ -16,7 +16,8 @@
 enum notice_kind {
 	NOTICE_SHOW = 1, /* keeper: text, for every carrel-shell to show its user */
 	NOTICE_END,	 /* keeper: the same, as the last that they hear. init answers when it is passed on */
-	NOTICE_ASK,	 /* keeper: what goes on in the session? init answers */
+	NOTICE_ASK,	 /* keeper: what goes on in the session? init asks the carrel-shells, and answers */
+	NOTICE_COUNT,	 /* keeper: the same, as far as init knows by itself. It answers at once */
 	NOTICE_ANSWER,	 /* init, with the serial of what it answers */
 };
 
@@ -48,6 +49,9 @@ void notice_end(struct keeper *k, int timeout_ms, const char *text);
 
 /* Ask what goes on. Returns the question's serial, never 0, or -errno. */
 int64_t notice_ask(struct keeper *k);
+
+/* Ask init alone, and wait at most timeout_ms for the answer. 0, -ETIMEDOUT, or -errno. */
+int notice_count(struct keeper *k, int timeout_ms, struct activity *activity);
 
 /* Read one message. 1: it answers `serial`; 0: there is none, or another one; -errno: there will be none any more. */
 int notice_receive(struct keeper *k, uint32_t serial, struct activity *activity);

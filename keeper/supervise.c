@@ -13,6 +13,7 @@
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/wire.h"
+#include "guard.h"
 
 /* One keeper, one session. Not in struct keeper, which init inherits a copy of. */
 static struct {
@@ -107,6 +108,7 @@ enum ending supervise(struct keeper *k)
 	add(k, WIRE_OPENER_FD, opener_died);
 	add(k, signals, told_to_stop);
 	add(k, k->control_fd, control_serve);
+	guard_start(k);
 	while (ending == ENDING_NONE) {
 		struct pollfd fds[SOURCES_MAX];
 		size_t count = sources.count;
