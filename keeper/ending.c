@@ -18,8 +18,8 @@
 #include "notice.h"
 #include "slot.h"
 
-/* A session at its processor limit may take a while to pass on why it ends. */
-#define TELL_TIMEOUT_MS 1000
+/* A session at its processor limit may take a while to pass on why it ends. init waits for 1000 of them. */
+#define TELL_TIMEOUT_MS 1500
 /* The kernel ends every process of the sandbox before init is dead. */
 #define DEATH_TIMEOUT_MS 2000
 

@@ -82,7 +82,9 @@ void notice_answer(struct server *s)
 	if (!s->question)
 		return;
 	for (size_t i = 0; i < s->count; i++) {
-		if (s->list[i].asked && fs_now_ms() < s->answer_by)
+		const struct connection *c = &s->list[i];
+		bool awaited = s->ending ? c->pid != 0 : c->asked;
+		if (awaited && fs_now_ms() < s->answer_by)
 			return;
 	}
 	const struct activity activity = describe(s);
@@ -90,10 +92,16 @@ void notice_answer(struct server *s)
 	s->question = 0;
 }
 
-static void ask(struct server *s, uint32_t serial)
+static void open_question(struct server *s, uint32_t serial, bool ending)
 {
 	s->question = serial;
+	s->ending = ending;
 	s->answer_by = fs_now_ms() + ANSWER_MS;
+}
+
+static void ask(struct server *s, uint32_t serial)
+{
+	open_question(s, serial, false);
 	for (size_t i = 0; i < s->count; i++) {
 		struct connection *c = &s->list[i];
 		c->asked = c->pid && c->terminal && tell(c, WIRE_ASK, "");
@@ -117,9 +125,10 @@ bool notice_take(struct server *s)
 		tell_all(s, WIRE_NOTICE, message.text);
 		return true;
 	case NOTICE_END:
+		/* A carrel-shell that has shown it exits. After our end its standard error may have no reader any more. */
+		open_question(s, message.serial, true);
 		tell_all(s, WIRE_ENDED, message.text);
-		activity = describe(s);
-		reply(s, message.serial, &activity);
+		notice_answer(s);
 		return true;
 	case NOTICE_COUNT:
 		activity = describe(s);

@@ -39,8 +39,9 @@ struct server {
 	int64_t changed; /* the last start or end of a command */
 	bool cut_off;	 /* see struct activity */
 
-	/* The keeper's question, while carrel-shells are asked in turn. 0: none. */
+	/* The keeper's question or last word, while carrel-shells are asked, or read and leave. 0: none. */
 	uint32_t question;
+	bool ending;
 	int64_t answer_by;
 };
 

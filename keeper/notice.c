@@ -88,5 +88,6 @@ void notice_end(struct keeper *k, int timeout_ms, const char *text)
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
 	text_printable(message.text);
-	(void)exchange(k, &message, timeout_ms, &ignored); /* not on its way by then: it is late enough */
+	(void)exchange(k, &message, timeout_ms,
+		       &ignored); /* whoever has not heard it by then does not listen */
 }

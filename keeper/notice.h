@@ -15,7 +15,7 @@
 
 enum notice_kind {
 	NOTICE_SHOW = 1, /* keeper: text, for every carrel-shell to show its user */
-	NOTICE_END,	 /* keeper: the same, as the last that they hear. init answers when it is passed on */
+	NOTICE_END,	 /* keeper: the same, as the last that they hear. init answers when they have left */
 	NOTICE_ASK,	 /* keeper: what goes on in the session? init asks the carrel-shells, and answers */
 	NOTICE_COUNT,	 /* keeper: the same, as far as init knows by itself. It answers at once */
 	NOTICE_ANSWER,	 /* init, with the serial of what it answers */
@@ -44,7 +44,7 @@ struct notice_message {
  */
 int notice_send(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Say the same as the last line of all, and wait at most timeout_ms until it is on its way. */
+/* Say the same as the last line of all, and wait at most timeout_ms until everybody has heard it. */
 void notice_end(struct keeper *k, int timeout_ms, const char *text);
 
 /* Ask what goes on. Returns the question's serial, never 0, or -errno. */

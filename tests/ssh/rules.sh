@@ -81,7 +81,7 @@ test_output_is_activity() {
 test_a_command_without_a_terminal_is_not_idle() {
 	rules 'idle = "1s"; warn = "off";'
 	expect_status 0 ssh_as u1 'sleep 3; echo done'
-	expect_eq done "$output"
+	expect_eq "done" "$output"
 	expect_eq '' "$errors"
 	expect_match 'how=logout ' "$(last_end)"
 }
@@ -146,7 +146,7 @@ test_rules_change_while_the_session_runs() {
 	screen_login u1
 	session=$(session_ids u1)
 	expect_status 0 control "$session" 'rules idle=3000 warn=1000'
-	expect_eq done "$output"
+	expect_eq "done" "$output"
 	expect_eq 3000 "$(status_of "$session" idle_max)"
 	screen_shows 'carrel: this session ends in 1 s: no input or output for [0-9]+ s\n'
 	screen_shows 'carrel: session ended: idle for [0-9]+ s\n'
