@@ -85,7 +85,10 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libcore.a
 # Tests of a program's own files name the objects they need beside the library.
 $(B)/tests/unit/test_request: $(B)/shell/request.o
 $(B)/tests/unit/test_relay $(B)/tests/unit/test_relay_terminal: $(B)/shell/relay.o $(B)/shell/agent.o \
-  $(B)/tests/unit/relay_rig.o
+  $(B)/shell/stdio.o $(B)/shell/terminal.o $(B)/tests/unit/relay_rig.o
+$(B)/tests/unit/test_rules: $(B)/keeper/rules.o
+$(B)/tests/unit/test_ending: $(B)/keeper/ending_format.o
+$(B)/tests/unit/test_notice: $(B)/keeper/notice.o
 $(B)/tests/unit/test_agent: $(B)/shell/agent.o
 $(B)/tests/unit/test_top: $(B)/ctl/top_sample.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o

@@ -284,7 +284,7 @@ const struct config_key config_keys[] = {
 	{ "session", "max", KEY_COUNT, "8", .min = 1, .max = 100000, .can_be_none = true, IN(session.max),
 	  .help = "sessions a user may have open at once" },
 	{ "session", "idle", KEY_TIME, "off", .min = SECOND, .max = YEAR, .can_be_none = true,
-	  IN(session.idle), .help = "end a session without input after this time" },
+	  IN(session.idle), .help = "end a session without input and output after this time" },
 	{ "session", "lifetime", KEY_TIME, "off", .min = SECOND, .max = YEAR, .can_be_none = true,
 	  IN(session.lifetime), .help = "end every session after this time" },
 	{ "session", "warn", KEY_TIME, "60s", .max = YEAR, .can_be_none = true,

@@ -20,6 +20,7 @@
 #include "keyed.h"
 #include "paths.h"
 #include "text.h"
+#include "wire.h"
 
 #define READ_ATTEMPTS 4
 #define RETRY_NS      2000000L
@@ -31,6 +32,16 @@ static const struct keyed_field record_fields[] = {
 	FIELD(image, KEYED_STRING),  FIELD(service, KEYED_STRING), FIELD(rhost, KEYED_STRING),
 	FIELD(tty, KEYED_STRING),    FIELD(cgroup, KEYED_STRING),  FIELD(started, KEYED_NUMBER),
 	FIELD(keeper, KEYED_NUMBER), FIELD(init, KEYED_NUMBER),
+};
+
+#undef FIELD
+#define FIELD(member, kind) KEYED_FIELD(struct session_status, member, kind)
+
+static const struct keyed_field status_fields[] = {
+	FIELD(state, KEYED_STRING),	  FIELD(age, KEYED_NUMBER),	 FIELD(idle, KEYED_NUMBER),
+	FIELD(connections, KEYED_NUMBER), FIELD(commands, KEYED_NUMBER), FIELD(terminals, KEYED_NUMBER),
+	FIELD(fresh, KEYED_NUMBER),	  FIELD(idle_max, KEYED_NUMBER), FIELD(lifetime, KEYED_NUMBER),
+	FIELD(warn, KEYED_NUMBER),
 };
 
 static void pause_briefly(void)
@@ -256,6 +267,69 @@ static int check_gone(const char *id, int64_t deadline, struct carrel_error *err
 		pause_briefly();
 	}
 	return r;
+}
+
+/* Wait for the one answer. Its length, or -errno; a keeper that ends instead takes the session with it. */
+static ssize_t await_answer(int fd, const char *id, char *answer, size_t size, int64_t deadline,
+			    struct carrel_error *err)
+{
+	for (;;) {
+		struct pollfd poller = { .fd = fd, .events = POLLIN };
+		int64_t left = deadline - fs_now_ms();
+		int ready = poll(&poller, 1, left > 0 ? (int)left : 0);
+
+		if (ready == 0)
+			return error_set(err, ETIMEDOUT, "the keeper of session '%s' does not answer", id);
+		ssize_t n = ready < 0 ? -1 : recv(fd, answer, size - 1, MSG_TRUNC);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n == 0 || (n < 0 && errno == ECONNRESET))
+			return error_set(err, ENOENT, "the session '%s' has ended", id);
+		if (n < 0)
+			return error_errno(err, "cannot hear the keeper of session '%s'", id);
+		if ((size_t)n >= size)
+			return error_set(err, EFBIG, "the keeper of session '%s' says too much", id);
+		answer[n] = '\0';
+		return n;
+	}
+}
+
+int session_ask(const char *id, const char *word, char *answer, size_t size, int timeout_ms,
+		struct carrel_error *err)
+{
+	int64_t deadline = fs_now_ms() + timeout_ms;
+	_cleanup_close_ int fd = connect_keeper(id, deadline, err);
+	char safe[256];
+
+	if (fd < 0)
+		return fd;
+	if (send(fd, word, strlen(word), MSG_NOSIGNAL) < 0)
+		return errno == EPIPE || errno == ECONNRESET
+			       ? error_set(err, ENOENT, "the session '%s' has ended", id)
+			       : error_errno(err, "cannot ask the keeper of session '%s'", id);
+	ssize_t n = await_answer(fd, id, answer, size, deadline, err);
+	if (n < 0)
+		return (int)n;
+	if (strncmp(answer, CONTROL_ERROR, strlen(CONTROL_ERROR)) == 0)
+		return error_set(err, EINVAL, "session '%s': %s", id,
+				 text_escape(safe, sizeof(safe), answer + strlen(CONTROL_ERROR)));
+	return 0;
+}
+
+int session_status(const char *id, struct session_status *status, int timeout_ms, struct carrel_error *err)
+{
+	char answer[CONTROL_MAX];
+	int r = session_ask(id, CONTROL_STATUS, answer, sizeof(answer), timeout_ms, err);
+
+	memset(status, 0, sizeof(*status));
+	if (r == 0)
+		r = keyed_parse(answer, status_fields, ARRAY_SIZE(status_fields), status, err);
+	return r == -EBADMSG ? error_context(err, "the status of session '%s'", id) : r;
+}
+
+ssize_t session_status_format(char *buf, size_t size, const struct session_status *status)
+{
+	return keyed_format(buf, size, status_fields, ARRAY_SIZE(status_fields), status);
 }
 
 int session_end(const char *id, const char *word, int timeout_ms, struct carrel_error *err)

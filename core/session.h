@@ -58,4 +58,35 @@ int session_list(uid_t uid, char ***ids, struct carrel_error *err);
  */
 int session_end(const char *id, const char *word, int timeout_ms, struct carrel_error *err);
 
+/*
+ * Say `word` (CONTROL_RULES with its values, CONTROL_STATUS) to the keeper of `id` and wait up to timeout_ms for its answer, which
+ * goes to `answer` as a string. 0, -ENOENT when there is no such session (any more), -ETIMEDOUT, -EINVAL with the
+ * keeper's words when it refuses, or -errno.
+ */
+int session_ask(const char *id, const char *word, char *answer, size_t size, int timeout_ms,
+		struct carrel_error *err);
+
+/* What goes on in a live session. Times in milliseconds; UNIT_NONE: no such rule. */
+struct session_status {
+	char state[16]; /* "open"; "warned": its users were told that it is about to end */
+	uint64_t age;	/* since it was opened */
+	uint64_t
+		idle; /* since input or output of a terminal, or the start or end of a command; 0 while one without
+				 a terminal runs */
+	uint32_t connections; /* carrel-shells */
+	uint32_t commands;    /* of them: whose command runs */
+	uint32_t terminals;   /* of them: on a terminal */
+	uint32_t fresh;	   /* 1; 0: init did not answer in time, and the five above are what was known last */
+	uint64_t idle_max; /* the rules that hold */
+	uint64_t lifetime;
+	uint64_t warn;
+};
+
+/* Ask for it: as session_ask. The keeper answers within STATUS_MS, and at once unless the session is stalled. */
+#define SESSION_STATUS_MS 1500
+int session_status(const char *id, struct session_status *status, int timeout_ms, struct carrel_error *err);
+
+/* The keeper's side: the length of the answer, or -EFBIG. */
+ssize_t session_status_format(char *buf, size_t size, const struct session_status *status);
+
 #endif

@@ -41,6 +41,15 @@ char *text_escape(char *out, size_t size, const char *in)
 	return out;
 }
 
+char *text_printable(char *text)
+{
+	for (char *p = text; *p; p++) {
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+	}
+	return text;
+}
+
 #define WORD_MAX 63
 
 static size_t min3(size_t a, size_t b, size_t c)

@@ -17,6 +17,9 @@ int text_format(char *buf, size_t size, const char *fmt, ...) __attribute__((for
  */
 char *text_escape(char *out, size_t size, const char *in);
 
+/* Replace, in place, every byte outside printable ASCII by '?'. For text that was escaped before. Returns it. */
+char *text_printable(char *text);
+
 /* Edits to get from one to the other (insert, delete, replace, swap two neighbours), for words up to 63 bytes; longer ones are infinitely far (SIZE_MAX). */
 size_t text_distance(const char *a, const char *b);
 

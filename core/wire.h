@@ -22,7 +22,8 @@
  *
  * 2. pam_carrel.so, carrelctl -> keeper: CARREL_SESSIONS/ID/control, SOCK_SEQPACKET, root only (0600).
  *    One datagram, one of the words below; the answer is one datagram, or end of file when the keeper has
- *    ended (which for CONTROL_CLOSE and CONTROL_KILL is the good answer: everything is gone by then).
+ *    ended (which for CONTROL_CLOSE and CONTROL_KILL is the good answer: everything is gone by then). An answer that
+ *    begins with CONTROL_ERROR says what was wrong.
  *
  * 3. carrel-shell -> init: CARREL_SESSIONS/ID/socket, SOCK_STREAM, owner the user, 0600.
  *    A struct wire_request, with three SCM_RIGHTS descriptors (0, 1, 2) attached to its first byte, then
@@ -30,6 +31,8 @@
  *    With WIRE_TERMINAL the three descriptors are /dev/null: the pty is init's own. Without it none of
  *    them is ever a terminal of the host.
  *    From then on both sides send struct wire_message.
+ *
+ * What the keeper and init say to each other is in keeper/notice.h.
  */
 #ifndef CARREL_WIRE_H
 #define CARREL_WIRE_H
@@ -47,6 +50,16 @@
 
 #define CONTROL_CLOSE "close" /* the login ended: hang up and remove everything */
 #define CONTROL_KILL  "kill"  /* the same, asked by an administrator */
+
+/*
+ * "rules idle=MS lifetime=MS warn=MS" with any of the three, in milliseconds or "off": session.idle, session.lifetime and
+ * session.warn of this session from now on. Answered by CONTROL_DONE.
+ */
+#define CONTROL_RULES  "rules"
+#define CONTROL_STATUS "status" /* answered by the lines of struct session_status (session.h) */
+#define CONTROL_DONE   "done"
+#define CONTROL_ERROR  "error: "
+#define CONTROL_MAX    4096
 
 #define WIRE_MAGIC	 0x4c525243u /* "CRRL" */
 #define WIRE_PAYLOAD_MAX (256 * 1024)
@@ -80,12 +93,18 @@ enum wire_kind {
 	WIRE_SIGNALED, /* init: value is the signal it died by. The last message */
 	WIRE_FAILED,   /* init: text says why it could not be started; value is 125, 126 or 127. The last */
 	WIRE_SIGNAL,   /* shell: send signal `value` to the command's process group */
+	WIRE_NOTICE,   /* init: text is for the user to see, now */
+	WIRE_ENDED,    /* init: the session is being ended, and text says why. The last message */
+	WIRE_ASK,      /* init: how long have you copied nothing? Asked of those with a terminal */
+	WIRE_IDLE,     /* shell: for `value` milliseconds */
 };
+
+#define WIRE_TEXT_MAX 200
 
 struct wire_message {
 	uint32_t kind;
 	int32_t value;
-	char text[200]; /* WIRE_FAILED: one line, NUL-terminated */
+	char text[WIRE_TEXT_MAX]; /* WIRE_FAILED, _NOTICE, _ENDED: one line, NUL-terminated */
 };
 
 /*

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,7 +77,8 @@ void answer_refuse(const struct keeper *k, const struct carrel_error *err)
 
 	text_escape(safe, sizeof(safe), err->msg);
 	if (err->code == EUSERS)
-		snprintf(text, sizeof(text), "REFUSE\ncarrel: %s\n%s", safe, safe);
+		snprintf(text, sizeof(text), "REFUSE\ncarrel: %s\n%s (session.max is %" PRIu64 ")", safe,
+			 safe, k->policy.session.max);
 	else if (!k->config || !k->policy.image)
 		snprintf(text, sizeof(text),
 			 "REFUSE\ncarrel: the configuration of this host is broken; tell your "

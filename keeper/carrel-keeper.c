@@ -31,6 +31,7 @@
 #include "core/pinned.h"
 #include "core/user.h"
 #include "core/wire.h"
+#include "ending.h"
 #include "keeper.h"
 #include "rootfs.h"
 #include "sandbox.h"
@@ -159,12 +160,17 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 	return r < 0 ? r : session_write(k->record_fd, &k->record, err);
 }
 
-/* Undo, in the order in which nothing can still be using what is removed. Goes on after a failure. */
-static void close_session(struct keeper *k)
+/*
+ * Undo, in the order in which nothing can still be using what is removed. Goes on after a failure. ENDING_NONE: the session was
+ * never open.
+ */
+static void close_session(struct keeper *k, enum ending ending)
 {
 	struct carrel_error err = { 0 };
 
 	scope_leave(k);
+	ending = ending_refine(k, ending);
+	ending_tell(k, ending);
 	if (sandbox_stop(k, STOP_TIMEOUT_MS) < 0)
 		log_send("carrel-keeper", LOG_ERR,
 			 "session '%s': processes do not end; their removal is left to the next login",
@@ -178,9 +184,11 @@ static void close_session(struct keeper *k)
 		close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
 	if (!k->record.id[0])
 		return;
+	if (ending != ENDING_NONE)
+		ending_report(k, ending);
 	if (fs_lock(k->lock_fd, LOCK_TIMEOUT_MS) < 0)
 		return;
-	if (slot_clear_stale(k->record.id, &k->cgroups, STOP_TIMEOUT_MS, &err) < 0)
+	if (slot_clear(k->record.id, &k->cgroups, STOP_TIMEOUT_MS, &err) < 0)
 		log_send("carrel-keeper", LOG_ERR, "session '%s': %s", k->record.id, err.msg);
 	slot_unlock(k);
 }
@@ -201,11 +209,10 @@ static int run_open(struct keeper *k)
 		r = answer_ready(k, &err);
 	alarm(0);
 	if (r == 0) {
-		supervise(k);
-		close_session(k);
+		close_session(k, supervise(k));
 		return 0;
 	}
-	close_session(k);
+	close_session(k, ENDING_NONE);
 	answer_refuse(k, &err);
 	return 1;
 }

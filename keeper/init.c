@@ -22,6 +22,7 @@
 
 #include "core/cleanup.h"
 #include "core/fs.h"
+#include "init_serve.h"
 #include "sandbox.h"
 #include "seccomp.h"
 

@@ -26,7 +26,4 @@ int init_add_account(const struct keeper *k, struct carrel_error *err);
 int init_forbid_namespaces(struct carrel_error *err);
 int init_drop_capabilities(uint64_t keep, struct carrel_error *err);
 
-/* init_serve.c: accept requests until the keeper is gone. */
-void init_serve(const struct keeper *k, int sync_fd);
-
 #endif

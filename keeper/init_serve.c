@@ -4,6 +4,8 @@
  * Everything is non-blocking and bounded: the other side of a connection is the user's and may stall or lie. See
  * core/wire.h, section 3.
  */
+#include "init_serve.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,30 +21,9 @@
 
 #include "core/cleanup.h"
 #include "core/fs.h"
-#include "core/wire.h"
-#include "init.h"
 #include "init_forward.h"
-#include "init_spawn.h"
 
-#define CONNECTIONS_MAX	   256
 #define REQUEST_TIMEOUT_MS 10000
-
-/* One carrel-shell. With pid 0 its request is still being read. */
-struct connection {
-	int fd;
-	pid_t pid;
-	int64_t deadline;
-	struct spawn_request request;
-	size_t have; /* bytes of header and strings read so far */
-	struct wire_message in;
-	size_t in_have;
-};
-
-struct server {
-	const struct keeper *k;
-	struct connection list[CONNECTIONS_MAX];
-	size_t count;
-};
 
 static void forget_request(struct spawn_request *r)
 {
@@ -57,6 +38,8 @@ static void drop(struct server *s, size_t index)
 {
 	struct connection *c = &s->list[index];
 
+	if (c->pid)
+		s->changed = fs_now_ms();
 	forget_request(&c->request);
 	forward_remove(c->fd);
 	close(c->fd);
@@ -139,10 +122,12 @@ static bool header_is_sane(const struct wire_request *r)
 	       !(r->flags & ~(uint32_t)(WIRE_TERMINAL | WIRE_LOGIN | WIRE_AGENT));
 }
 
-static void start(const struct server *s, struct connection *c)
+static void start(struct server *s, struct connection *c)
 {
 	int r = spawn_command(s->k, &c->request, c->fd);
 
+	s->changed = c->active = fs_now_ms();
+	c->terminal = c->request.header.flags & WIRE_TERMINAL;
 	if (r > 0)
 		c->pid = r;
 	else
@@ -151,7 +136,7 @@ static void start(const struct server *s, struct connection *c)
 }
 
 /* False: drop. */
-static bool read_request(const struct server *s, struct connection *c)
+static bool read_request(struct server *s, struct connection *c)
 {
 	struct wire_request *header = &c->request.header;
 	int r;
@@ -201,9 +186,12 @@ static bool read_message(struct connection *c)
 	c->in_have += (size_t)n;
 	if (c->in_have == sizeof(c->in)) {
 		c->in_have = 0;
-		if (c->in.kind != WIRE_SIGNAL)
+		if (c->in.kind == WIRE_SIGNAL)
+			deliver_signal(c, c->in.value);
+		else if (c->in.kind == WIRE_IDLE)
+			notice_idle(c, c->in.value);
+		else
 			return false;
-		deliver_signal(c, c->in.value);
 	}
 	return true;
 }
@@ -220,6 +208,7 @@ static void report_end(struct server *s, pid_t pid, int status)
 		if (s->list[i].pid != pid)
 			continue;
 		(void)send(s->list[i].fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+		s->cut_off = false;
 		drop(s, i);
 		return;
 	}
@@ -248,15 +237,34 @@ static void serve_connections(struct server *s, const struct pollfd *fds)
 			keep = c->pid ? read_message(c) : read_request(s, c);
 		else if (!c->pid)
 			keep = now < c->deadline;
-		if (!keep)
-			drop(s, i);
+		if (keep)
+			continue;
+		if (c->pid)
+			s->cut_off = true;
+		drop(s, i);
 	}
+}
+
+/* How long to sleep at most: until somebody's time is over. */
+static int patience(const struct server *s)
+{
+	int ms = -1;
+
+	for (size_t i = 0; i < s->count && ms < 0; i++) {
+		if (!s->list[i].pid)
+			ms = REQUEST_TIMEOUT_MS;
+	}
+	if (s->question) {
+		int64_t left = s->answer_by - fs_now_ms();
+		ms = left > 0 ? (int)left : 0;
+	}
+	return ms;
 }
 
 void init_serve(const struct keeper *k, int sync_fd)
 {
 	enum { KEEPER, SIGNALS, LISTENER, FIRST };
-	struct server s = { .k = k };
+	struct server s = { .k = k, .sync_fd = sync_fd, .changed = fs_now_ms() };
 	struct pollfd fds[FIRST + CONNECTIONS_MAX];
 	sigset_t child;
 
@@ -269,16 +277,14 @@ void init_serve(const struct keeper *k, int sync_fd)
 		fds[KEEPER] = (struct pollfd){ .fd = sync_fd, .events = POLLIN };
 		fds[SIGNALS] = (struct pollfd){ .fd = signals, .events = POLLIN };
 		fds[LISTENER] = (struct pollfd){ .fd = k->listen_fd, .events = POLLIN };
-		bool reading = false;
-		for (size_t i = 0; i < s.count; i++) {
+		for (size_t i = 0; i < s.count; i++)
 			fds[FIRST + i] = (struct pollfd){ .fd = s.list[i].fd, .events = POLLIN };
-			reading |= s.list[i].pid == 0;
-		}
-		if (poll(fds, FIRST + s.count, reading ? REQUEST_TIMEOUT_MS : -1) < 0 && errno != EINTR)
+		if (poll(fds, FIRST + s.count, patience(&s)) < 0 && errno != EINTR)
 			return;
-		if (fds[KEEPER].revents)
+		if (fds[KEEPER].revents && !notice_take(&s))
 			return;
 		serve_connections(&s, fds + FIRST);
+		notice_answer(&s);
 		if (fds[SIGNALS].revents)
 			reap(&s, signals);
 		if (fds[LISTENER].revents)

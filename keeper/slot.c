@@ -20,6 +20,7 @@
 #include "core/paths.h"
 #include "core/text.h"
 #include "core/wire.h"
+#include "ending.h"
 #include "rootfs.h"
 
 #define OWNER_FILE	 "owner" /* "<uid> <name> <unix time of creation>\n" */
@@ -114,7 +115,7 @@ int slot_count(uid_t uid, const char *except, struct carrel_error *err)
 	return n < 0 ? n : live;
 }
 
-int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err)
+int slot_clear(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err)
 {
 	char group[128];
 	uid_t uid = session_id_uid(id);
@@ -134,6 +135,18 @@ int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_m
 		return 0;
 	r = override_save(uid, "", err);
 	return r < 0 ? r : rootfs_release(uid, err);
+}
+
+int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err)
+{
+	char group[128];
+
+	int r = cgroup_tree_open(cgroups, err);
+	if (r < 0)
+		return r;
+	(void)cgroup_find(*cgroups, session_id_uid(id), id, group, sizeof(group));
+	ending_report_stale(id, group, *cgroups);
+	return slot_clear(id, cgroups, timeout_ms, err);
 }
 
 /* Sessions that began under another budget stay there, and so do all of the user's until the last has ended. */
@@ -251,7 +264,7 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 
 int slot_remove(const char *id, struct carrel_error *err)
 {
-	static const char *const files[] = { "socket", "control", "record" };
+	static const char *const files[] = { "socket", "control", SLOT_REPORTED, "record" };
 	_cleanup_close_ int sessions = open(CARREL_SESSIONS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int dir = sessions < 0 ? -1
 					       : openat(sessions, id,

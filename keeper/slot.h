@@ -20,6 +20,9 @@ void slot_unlock(struct keeper *k);
  */
 int slot_open(struct keeper *k, struct carrel_error *err);
 
+/* In CARREL_SESSIONS/ID: the session's last line in syslog is written, see ending.h. */
+#define SLOT_REPORTED "reported"
+
 /* Remove CARREL_SESSIONS/ID. The record goes last: while it is there and locked, the session counts as live. */
 int slot_remove(const char *id, struct carrel_error *err);
 
@@ -27,9 +30,12 @@ int slot_remove(const char *id, struct carrel_error *err);
 int slot_count(uid_t uid, const char *except, struct carrel_error *err);
 
 /*
- * Remove all traces of session `id` whose keeper is dead: cgroup, directory, and the user's overlay when no
+ * Remove all traces of session `id`, whose processes are dead: cgroup, directory, and the user's overlay when no
  * session of theirs is left. The user's lock is held by the caller.
  */
+int slot_clear(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err);
+
+/* The same for a session whose keeper was killed, which is logged. */
 int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err);
 
 #endif

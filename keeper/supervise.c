@@ -2,56 +2,85 @@
 #include "supervise.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "core/cleanup.h"
-#include "core/log.h"
+#include "core/fs.h"
 #include "core/wire.h"
+#include "guard.h"
 
-#define CONTROL_TIMEOUT_MS 1000
+/* One keeper, one session. Not in struct keeper, which init inherits a copy of. */
+static struct {
+	struct source list[SOURCES_MAX];
+	size_t count;
+} sources;
 
-static bool peer_is_root(int fd)
+struct source *supervise_add(struct keeper *k, const struct source *source)
 {
-	struct ucred cred;
-	socklen_t size = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 && cred.uid == 0;
+	if (sources.count == SOURCES_MAX)
+		return NULL;
+	sources.list[sources.count] = *source;
+	return &sources.list[sources.count++];
 }
 
-/* One connection, one word. True when the session shall end; then the connection stays open on purpose. */
-static bool serve_control(struct keeper *k)
+static enum ending init_died(struct keeper *k, struct source *self, short revents)
 {
-	char word[32];
+	return ENDING_INIT;
+}
 
-	_cleanup_close_ int fd = accept4(k->control_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0 || !peer_is_root(fd))
-		return false;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	if (poll(&p, 1, CONTROL_TIMEOUT_MS) != 1)
-		return false;
-	ssize_t n = recv(fd, word, sizeof(word) - 1, 0);
-	if (n <= 0)
-		return false;
-	word[n] = '\0';
-	bool kill = strcmp(word, CONTROL_KILL) == 0;
-	if (!kill && strcmp(word, CONTROL_CLOSE) != 0) {
-		send(fd, "unknown", 7, MSG_NOSIGNAL);
-		return false;
+static enum ending opener_died(struct keeper *k, struct source *self, short revents)
+{
+	return ENDING_OPENER;
+}
+
+static enum ending told_to_stop(struct keeper *k, struct source *self, short revents)
+{
+	return ENDING_SIGNAL;
+}
+
+/* Milliseconds until the first source is due, as poll takes them. */
+static int patience(void)
+{
+	int64_t first = SOURCE_NEVER;
+
+	for (size_t i = 0; i < sources.count; i++) {
+		if (sources.list[i].due < first)
+			first = sources.list[i].due;
 	}
-	if (kill)
-		log_send("carrel-keeper", LOG_NOTICE, "session '%s' of '%s' was ended by the administrator",
-			 k->record.id, k->user.name);
-	steal_fd(&fd);
-	return true;
+	if (first == SOURCE_NEVER)
+		return -1;
+	int64_t left = first - fs_now_ms();
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-void supervise(struct keeper *k)
+/* Run what is ready. All of it, so that what is told of the end is complete. */
+static enum ending run_ready(struct keeper *k, const struct pollfd *fds, size_t count)
+{
+	enum ending first = ENDING_NONE;
+	int64_t now = fs_now_ms();
+
+	for (size_t i = 0; i < count; i++) {
+		struct source *s = &sources.list[i];
+		enum ending ending = ENDING_NONE;
+		if (fds[i].revents) {
+			ending = s->run(k, s, fds[i].revents);
+		} else if (now >= s->due) {
+			s->due = SOURCE_NEVER;
+			ending = s->run(k, s, 0);
+		}
+		if (first == ENDING_NONE)
+			first = ending;
+	}
+	return first;
+}
+
+static int watch_signals(void)
 {
 	sigset_t stop;
 
@@ -60,23 +89,38 @@ void supervise(struct keeper *k)
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGHUP);
 	sigprocmask(SIG_BLOCK, &stop, NULL);
-	_cleanup_close_ int signals = signalfd(-1, &stop, SFD_CLOEXEC);
-	struct pollfd fds[] = {
-		{ .fd = k->init_pidfd, .events = POLLIN },
-		{ .fd = WIRE_OPENER_FD, .events = POLLIN },
-		{ .fd = signals, .events = POLLIN },
-		{ .fd = k->control_fd, .events = POLLIN },
-	};
+	return signalfd(-1, &stop, SFD_CLOEXEC);
+}
 
-	for (;;) {
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return;
-		}
-		if (fds[0].revents || fds[1].revents || fds[2].revents)
-			return;
-		if (fds[3].revents && serve_control(k))
-			return;
+static void add(struct keeper *k, int fd, enum ending (*run)(struct keeper *, struct source *, short))
+{
+	const struct source source = { .fd = fd, .events = POLLIN, .due = SOURCE_NEVER, .run = run };
+
+	supervise_add(k, &source);
+}
+
+enum ending supervise(struct keeper *k)
+{
+	_cleanup_close_ int signals = watch_signals();
+	enum ending ending = ENDING_NONE;
+
+	add(k, k->init_pidfd, init_died);
+	add(k, WIRE_OPENER_FD, opener_died);
+	add(k, signals, told_to_stop);
+	add(k, k->control_fd, control_serve);
+	guard_start(k);
+	while (ending == ENDING_NONE) {
+		struct pollfd fds[SOURCES_MAX];
+		size_t count = sources.count;
+		for (size_t i = 0; i < count; i++)
+			fds[i] = (struct pollfd){ .fd = sources.list[i].fd,
+						  .events = sources.list[i].events };
+		int n = poll(fds, count, patience());
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ENDING_SIGNAL;
+		ending = run_ready(k, fds, count);
 	}
+	return ending;
 }

@@ -147,7 +147,7 @@ static int status_of(const struct wire_message *last)
 		return last->value & 0xff;
 	case WIRE_SIGNALED:
 		return (STATUS_SIGNAL + last->value) & 0xff;
-	default: /* WIRE_FAILED */
+	default: /* WIRE_FAILED, and WIRE_ENDED with value 0 */
 		terminal_restore();
 		stdio_complain(last->text);
 		return last->value > 0 && last->value < 256 ? last->value : STATUS_UNSERVED;

@@ -6,11 +6,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/text.h"
+#include "shell/stdio.h"
 
 /*
  * After the end, at most so much more is read: above what a pty (640 KiB) or a pipe (1 MiB) can hold, so nothing that
@@ -27,6 +31,7 @@ void relay_init(struct relay *relay, int socket, int signals)
 	relay->terminal = relay->master = -EBADF;
 	relay->agent = NULL;
 	relay->ended = false;
+	relay->active = fs_now_ms();
 	relay->count = 0;
 }
 
@@ -109,10 +114,10 @@ static void copy_size(const struct relay *relay)
 		(void)ioctl(relay->master, TIOCSWINSZ, &size);
 }
 
-/* A signal for the command. One that init does not take is dropped: waiting for init would stop the relay. */
-static void forward(const struct relay *relay, int sig)
+/* A word to init. One that it does not take is dropped: waiting for init would stop the relay. */
+static void tell(const struct relay *relay, uint32_t kind, int value)
 {
-	struct wire_message message = { .kind = WIRE_SIGNAL, .value = sig };
+	struct wire_message message = { .kind = kind, .value = value };
 	struct pollfd writable = { .fd = relay->socket, .events = POLLOUT };
 
 	if (poll(&writable, 1, 0) == 1)
@@ -133,23 +138,55 @@ static int take_signal(const struct relay *relay)
 	}
 	if (relay->ended || (relay->terminal >= 0 && (sig == SIGHUP || sig == SIGTERM)))
 		return sig;
-	forward(relay, sig);
+	tell(relay, WIRE_SIGNAL, sig);
 	return 0;
 }
 
+/* A line for the user. Where there is no room for it now, whoever should read it reads nothing: it is dropped. */
+static void show(struct relay *relay, const char *text)
+{
+	char line[WIRE_TEXT_MAX + 16];
+
+	if (relay->terminal < 0)
+		stdio_notice(text);
+	int n = snprintf(line, sizeof(line), "\r\ncarrel: %s\r\n", text);
+	for (size_t i = 0; relay->terminal >= 0 && i < relay->count; i++) {
+		struct relay_stream *s = &relay->stream[i];
+		if (s->inward || s->to < 0 || RELAY_BUFFER - s->end < (size_t)n)
+			continue;
+		memcpy(s->data + s->end, line, (size_t)n);
+		s->end += (size_t)n;
+	}
+}
+
+static void tell_idle(const struct relay *relay)
+{
+	int64_t idle = fs_now_ms() - relay->active;
+
+	tell(relay, WIRE_IDLE, idle < INT32_MAX ? (int)idle : INT32_MAX);
+}
+
 /* Read init's message. 1 when it is the final one, else 0 or -errno. */
-static int take_message(const struct relay *relay, struct wire_message *last)
+static int take_message(struct relay *relay, struct wire_message *last)
 {
 	int ret = wire_receive(relay->socket, last, sizeof(*last), NULL, NULL);
 
 	if (ret < 0)
 		return ret;
 	last->text[sizeof(last->text) - 1] = '\0';
+	text_printable(last->text);
 	switch (last->kind) {
 	case WIRE_EXITED:
 	case WIRE_SIGNALED:
 	case WIRE_FAILED:
+	case WIRE_ENDED:
 		return 1;
+	case WIRE_NOTICE:
+		show(relay, last->text);
+		return 0;
+	case WIRE_ASK:
+		tell_idle(relay);
+		return 0;
 	default:
 		return -EPROTO;
 	}
@@ -159,13 +196,16 @@ static int take_message(const struct relay *relay, struct wire_message *last)
  * Copy what was ready. Returns SIGHUP when the host's side of a terminal session is gone: the user is, then.
  * Without a terminal an end is only the end of that stream.
  */
-static int move(const struct relay *relay, struct relay_stream *s, short from_ready, short to_ready)
+static int move(struct relay *relay, struct relay_stream *s, short from_ready, short to_ready)
 {
 	bool outer_gone = false;
 
 	if (to_ready && stream_flush(s) < 0)
 		outer_gone = !s->inward;
-	if (from_ready && s->from >= 0 && stream_fill(s) < 0)
+	ssize_t n = from_ready && s->from >= 0 ? stream_fill(s) : 0;
+	if (n > 0)
+		relay->active = fs_now_ms();
+	if (n < 0)
 		outer_gone = outer_gone || s->inward;
 	return outer_gone && relay->terminal >= 0 ? SIGHUP : 0;
 }

@@ -4,13 +4,14 @@
  * One loop for every kind of session: with no stream it only waits and passes signals on; with a terminal it copies
  * between the host's and the inner one. A stream is one direction with one fixed buffer: it reads only
  * while there is room, so whoever writes too fast is made to wait by the kernel, and nothing grows.
- * It looks at no byte of what it copies.
+ * It looks at no byte of what it copies. A notice of the keeper's goes behind what was read so far, if there is room.
  */
 #ifndef CARREL_SHELL_RELAY_H
 #define CARREL_SHELL_RELAY_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/wire.h"
 #include "shell/agent.h"
@@ -32,6 +33,7 @@ struct relay {
 	int master;
 	struct agent *agent; /* served in the same loop until the command has ended; borrowed; NULL: none */
 	bool ended;	     /* the command has, or the sandbox */
+	int64_t active;	     /* when something was last read, in milliseconds of fs_now_ms() */
 	size_t count;
 	struct relay_stream stream[RELAY_STREAMS];
 };
@@ -45,7 +47,7 @@ void relay_init(struct relay *relay, int socket, int signals);
 void relay_add(struct relay *relay, int from, int to, bool inward);
 
 /*
- * Run until the command has ended: 0 and the final message in *last. Output that was written by then has
+ * Run until the command or the session has ended: 0 and the final message in *last. Output that was written by then has
  * been copied. Otherwise a signal number, when carrel-shell itself shall end by it (SIGHUP: the terminal hung up), or
  * -errno when init ended without a final message or said nonsense.
  *

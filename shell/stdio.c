@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,8 +16,13 @@
 #include "core/text.h"
 #include "shell/terminal.h"
 
+/* The last line of a session is worth some waiting, but not for ever. */
+#define COMPLAINT_MS 5000
+
 /* Stands for 2 after stdio_started: an O_PATH descriptor, or negative. */
 static int stderr_path = -EBADF;
+/* The command had a terminal: whatever it has left its cursor at, we begin a line. */
+static bool on_terminal;
 
 int stdio_sanitize(void)
 {
@@ -149,6 +155,7 @@ static int reopen_stderr(void)
  */
 void stdio_started(const struct stdio *stdio)
 {
+	on_terminal = stdio->terminal;
 	if (stdio->terminal || kind_of(STDERR_FILENO) != KIND_GIVE)
 		return; /* it was not handed over */
 	stderr_path = open("/proc/self/fd/2", O_PATH | O_CLOEXEC);
@@ -189,13 +196,26 @@ int stdio_relay(struct stdio *stdio, int master, struct relay *relay, struct car
 	return 0;
 }
 
+/* A descriptor that says it can be written takes a line without waiting. */
+static void put_line(const char *text, int timeout_ms)
+{
+	char line[4 * CARREL_ERROR_MAX + 16];
+	_cleanup_close_ int again = stderr_path >= 0 ? reopen_stderr() : -EBADF;
+	struct pollfd p = { .fd = again >= 0 ? again : STDERR_FILENO, .events = POLLOUT };
+
+	int n = snprintf(line, sizeof(line), "%scarrel: %s\n", on_terminal ? "\n" : "", text);
+	if (poll(&p, 1, timeout_ms) != 1 || write(p.fd, line, (size_t)n) < 0)
+		return; /* there is nobody left to tell */
+}
+
 void stdio_complain(const char *message)
 {
-	char safe[4 * CARREL_ERROR_MAX], line[sizeof(safe) + 16];
-	_cleanup_close_ int again = stderr_path >= 0 ? reopen_stderr() : -EBADF;
+	char safe[4 * CARREL_ERROR_MAX];
 
-	text_escape(safe, sizeof(safe), message);
-	int n = snprintf(line, sizeof(line), "carrel: %s\n", safe);
-	if (write(again >= 0 ? again : STDERR_FILENO, line, (size_t)n) < 0)
-		return; /* there is nobody left to tell */
+	put_line(text_escape(safe, sizeof(safe), message), COMPLAINT_MS);
+}
+
+void stdio_notice(const char *text)
+{
+	put_line(text, 0);
 }

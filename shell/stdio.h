@@ -45,7 +45,10 @@ void stdio_started(const struct stdio *stdio);
 /* Give the streams of this session to the relay; with a terminal, `master` is the inner one's. 0 or -errno. */
 int stdio_relay(struct stdio *stdio, int master, struct relay *relay, struct carrel_error *err);
 
-/* "carrel: <message>" on stderr, everything unprintable escaped. */
+/* "carrel: <message>" on stderr, everything unprintable escaped. Waits a few seconds for a reader who reads nothing. */
 void stdio_complain(const char *message);
+
+/* The same of a printable text, while the command runs: not at all if that would have to wait. */
+void stdio_notice(const char *text);
 
 #endif

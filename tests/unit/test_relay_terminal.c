@@ -9,7 +9,9 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -172,13 +174,121 @@ static void test_terminal_signals(void **state)
 	end_session(&s);
 }
 
+static void notice(const char *text)
+{
+	struct wire_message message = { .kind = WIRE_NOTICE };
+
+	snprintf(message.text, sizeof(message.text), "%s", text);
+	assert_int_equal(wire_send(init_end, &message, sizeof(message), NULL, 0), 0);
+}
+
+/* Read from the client's side until what came ends with `text`. */
+static void read_until(const struct session *s, const char *text)
+{
+	static char data[8192];
+	size_t have = 0, length = strlen(text);
+
+	while (have < length || memcmp(data + have - length, text, length) != 0) {
+		assert_true(wait_for(s->client, POLLIN, 5000));
+		ssize_t n = read(s->client, data + have, sizeof(data) - have);
+		assert_true(n > 0);
+		have += (size_t)n;
+	}
+}
+
+/* On a line of its own, behind what was read before, and not a byte that a terminal would take for a command. */
+static void test_notices(void **state)
+{
+	struct session s;
+
+	make_session(&s);
+	pid_t pid = start_session(&s);
+	assert_int_equal(write(s.shell, "abc", 3), 3);
+	read_until(&s, "abc");
+	notice("two lines\n\x1b[2J\x9b");
+	read_until(&s, "\r\ncarrel: two lines??[2J?\r\n");
+	assert_int_equal(write(s.shell, "def", 3), 3);
+	read_until(&s, "def");
+	say(WIRE_EXITED, 0);
+	assert_int_equal(result(pid), 0);
+	end_session(&s);
+}
+
+/* To a client that reads nothing they are lost; what the command writes is not, and neither waits for the other. */
+static void test_notices_to_a_stalled_reader(void **state)
+{
+	struct session s;
+
+	make_session(&s);
+	pid_t pid = start_session(&s);
+	assert_int_equal(fcntl(s.shell, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+	struct flow out = { .in = s.shell, .out = s.client, .seed = 5 };
+	while (wait_for(s.shell, POLLOUT, 300))
+		feed(&out, SIZE_MAX);
+	for (int i = 0; i < 2000; i++)
+		notice("nobody looks");
+	/* The relay has taken them all: it answers what comes after. */
+	say(WIRE_ASK, 0);
+	struct wire_message answer;
+	assert_int_equal(wire_receive(init_end, &answer, sizeof(answer), NULL, NULL), 0);
+	assert_int_equal(answer.kind, WIRE_IDLE);
+	size_t stalled_at = out.sent;
+	while (out.got < stalled_at)
+		assert_true(take(&out));
+	say(WIRE_EXITED, 0);
+	assert_int_equal(result(pid), 0);
+	end_session(&s);
+}
+
+static int idle_time(void)
+{
+	struct wire_message answer;
+
+	say(WIRE_ASK, 0);
+	assert_int_equal(wire_receive(init_end, &answer, sizeof(answer), NULL, NULL), 0);
+	assert_int_equal(answer.kind, WIRE_IDLE);
+	return answer.value;
+}
+
+/* Input counts, output counts, and what the keeper writes does not. */
+static void test_idle(void **state)
+{
+	struct session s;
+	char c;
+
+	make_session(&s);
+	pid_t pid = start_session(&s);
+	usleep(800000);
+	assert_true(idle_time() >= 800);
+	assert_int_equal(write(s.client, "x", 1), 1);
+	assert_true(wait_for(s.shell, POLLIN, 5000));
+	assert_int_equal(read(s.shell, &c, 1), 1);
+	assert_true(idle_time() < 800);
+	usleep(800000);
+	notice("x");
+	read_until(&s, "carrel: x\r\n");
+	assert_true(idle_time() >= 800);
+	assert_int_equal(write(s.shell, "y", 1), 1);
+	read_until(&s, "y");
+	assert_true(idle_time() < 800);
+	say(WIRE_EXITED, 0);
+	assert_int_equal(result(pid), 0);
+	end_session(&s);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_terminal_exact),	 T(test_stalled_reader),   T(test_drain_terminal),
-		T(test_client_hangs_up), T(test_terminal_signals),
+		T(test_terminal_exact),
+		T(test_stalled_reader),
+		T(test_drain_terminal),
+		T(test_client_hangs_up),
+		T(test_terminal_signals),
+		T(test_notices),
+		T(test_notices_to_a_stalled_reader),
+		T(test_idle),
 	};
 
 	srand(20240917); /* the same pieces every time */

@@ -35,6 +35,14 @@ static void test_escape(void **state)
 	assert_string_equal(text_escape(buf, sizeof(buf), ""), "");
 }
 
+static void test_printable(void **state)
+{
+	char text[] = "a\\x41\n\x1b[31m\t\x7f\xc3\xa9~ ";
+
+	assert_ptr_equal(text_printable(text), text);
+	assert_string_equal(text, "a\\x41??[31m????~ ");
+}
+
 static void test_escape_cuts(void **state)
 {
 	char buf[8];
@@ -138,10 +146,11 @@ static void test_error_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_format),	    cmocka_unit_test(test_escape),
-		cmocka_unit_test(test_escape_cuts), cmocka_unit_test(test_distance),
-		cmocka_unit_test(test_nearest),	    cmocka_unit_test(test_is_name),
-		cmocka_unit_test(test_error),	    cmocka_unit_test(test_error_long),
+		cmocka_unit_test(test_printable),  cmocka_unit_test(test_format),
+		cmocka_unit_test(test_escape),	   cmocka_unit_test(test_escape_cuts),
+		cmocka_unit_test(test_distance),   cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_is_name),	   cmocka_unit_test(test_error),
+		cmocka_unit_test(test_error_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,108 @@
+/* ending.c - see ending.h. Run by the keeper, as root, on the host. */
+#include "ending.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/log.h"
+#include "core/paths.h"
+#include "core/text.h"
+#include "guard.h"
+#include "notice.h"
+#include "slot.h"
+
+/* A session at its processor limit may take a while to pass on why it ends. init waits for 1000 of them. */
+#define TELL_TIMEOUT_MS 1500
+/* The kernel ends every process of the sandbox before init is dead. */
+#define DEATH_TIMEOUT_MS 2000
+
+/* How many of the group the kernel has killed because it was out of memory. */
+static uint64_t count_kills(struct cgroup_tree *tree, const char *group)
+{
+	char text[1024];
+	const char *file = cgroup_is_v2(tree, "memory") ? "memory.events" : "memory.oom_control";
+
+	if (cgroup_read(tree, "memory", group, file, text, sizeof(text)) < 0)
+		return 0;
+	uint64_t kills = usage_parse_stat(text, "oom_kill");
+	return kills == UNIT_NONE ? 0 : kills;
+}
+
+enum ending ending_refine(struct keeper *k, enum ending ending)
+{
+	struct pollfd p = { .fd = k->init_pidfd, .events = POLLIN };
+	siginfo_t info = { 0 };
+
+	if (ending != ENDING_INIT || poll(&p, 1, DEATH_TIMEOUT_MS) != 1 ||
+	    waitid(P_PIDFD, (id_t)k->init_pidfd, &info, WEXITED | WNOWAIT | WNOHANG) < 0)
+		return ending;
+	bool killed = info.si_code == CLD_KILLED && info.si_status == SIGKILL;
+	return killed && count_kills(k->cgroups, k->record.cgroup) > 0 ? ENDING_MEMORY : ending;
+}
+
+void ending_tell(struct keeper *k, enum ending ending)
+{
+	switch (ending) {
+	case ENDING_ADMIN:
+		notice_end(k, TELL_TIMEOUT_MS, "the session was ended by the administrator");
+		break;
+	case ENDING_SIGNAL:
+		notice_end(k, TELL_TIMEOUT_MS, "the session was ended because this host is being stopped");
+		break;
+	case ENDING_IDLE:
+	case ENDING_LIFETIME:
+		notice_end(k, TELL_TIMEOUT_MS, guard_reason());
+		break;
+	default:
+		break;
+	}
+}
+
+static void report(const struct session_record *record, enum ending ending, int64_t duration_ms,
+		   struct cgroup_tree *cgroups, const char *group)
+{
+	struct usage usage;
+	char line[900];
+
+	if (usage_read(cgroups, group, &usage, NULL) < 0)
+		memset(&usage, 0xff, sizeof(usage)); /* UNIT_NONE, all of it */
+	ending_format(line, sizeof(line), record, ending, duration_ms, &usage);
+	log_send("carrel-keeper", ending >= ENDING_INIT ? LOG_WARNING : LOG_INFO, "%s", line);
+}
+
+void ending_report(struct keeper *k, enum ending ending)
+{
+	char path[64];
+
+	report(&k->record, ending, guard_age(), k->cgroups, k->record.cgroup);
+	/* Should the rest not succeed, whoever goes on with it need not say it again. */
+	if (text_format(path, sizeof(path), CARREL_SESSIONS "/%s/" SLOT_REPORTED, k->record.id) == 0) {
+		_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+					      0600);
+	}
+}
+
+void ending_report_stale(const char *id, const char *group, struct cgroup_tree *cgroups)
+{
+	struct session_record record = { 0 };
+	char path[64];
+
+	if (text_format(path, sizeof(path), CARREL_SESSIONS "/%s/" SLOT_REPORTED, id) < 0 ||
+	    access(path, F_OK) == 0)
+		return;
+	int r = session_read(id, &record, NULL);
+	if (r == -ENOENT)
+		return;
+	if (r < 0) {
+		memset(&record, 0, sizeof(record));
+		snprintf(record.id, sizeof(record.id), "%s", id);
+	}
+	report(&record, ENDING_KEEPER, -1, cgroups, group);
+}

@@ -1,0 +1,166 @@
+# shellcheck shell=bash
+# The line in syslog with which every session ends: how it ended and what it used, whatever ended it.
+
+# shellcheck source=tests/lib/sessions.sh
+. "$lib/sessions.sh"
+
+setup() {
+	prepare
+	add_user u1
+	expect_status 0 ssh_as u1 true # the pinned namespaces are made once
+}
+
+end_of() { # ID
+	grep -o "session ended: .* id=$1 .*" "$work/syslog"
+}
+
+value_of() { # KEY LINE
+	sed -n "s/.* $1=\([^ ]*\).*/\1/p" <<<"$2"
+}
+
+# The session held is over: one line, and it says so.
+expect_end() { # HOW
+	end_client
+	nothing_left
+	wait_until 5 end_of "$session"
+	expect_eq 1 "$(end_of "$session" | wc -l)"
+	expect_match "^session ended: user=u1 id=$session from=127.0.0.1 service=sshd how=$1 duration=[0-9]+\.[0-9]{3} cpu=[0-9]+\.[0-9]{3} memory_peak=[0-9]+ pids_peak=([0-9]+|-) read=([0-9]+|-) written=([0-9]+|-)$" \
+		"$(end_of "$session")"
+}
+
+# The ID of the session that a command of its own tells.
+last_session() {
+	sed -n 's/.*session \([0-9]*-[0-9a-f]*\) for user u1 opened.*/\1/p' "$work/syslog" | tail -n1
+}
+
+test_a_logout_with_what_was_used() {
+	local line
+
+	expect_status 0 ssh_as u1 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; dd if=/dev/zero of=/tmp/x bs=1M count=20 2>/dev/null; rm /tmp/x; sleep 0.1 & sleep 0.1 & wait'
+	client=$$-none
+	session=$(last_session)
+	nothing_left
+	line=$(end_of "$session")
+	expect_eq logout "$(value_of how "$line")"
+	expect_match '^0\.[1-9]|^[1-9]' "$(value_of cpu "$line")"
+	expect_match '^0\.[1-9]|^[1-9]' "$(value_of duration "$line")"
+	(($(value_of memory_peak "$line") > 20 << 20)) || fail "the peak of memory: $line"
+	[ "$(value_of pids_peak "$line")" = - ] || (($(value_of pids_peak "$line") >= 4)) || fail "the peak of processes: $line"
+}
+
+test_the_exit_status_does_not_matter() {
+	expect_status 7 ssh_as u1 exit 7
+	session=$(last_session)
+	nothing_left
+	expect_match 'how=logout ' "$(end_of "$session")"
+}
+
+test_a_client_that_goes_away() {
+	hold_session u1
+	expect_end disconnected
+}
+
+test_an_administrator() {
+	hold_session u1
+	expect_status 0 carrelctl kill "$session"
+	wait_until 10 grep -qx 'carrel: the session was ended by the administrator' "$work"/held.*
+	expect_end administrator
+}
+
+test_a_signal_to_the_keeper() {
+	hold_session u1
+	kill -TERM "$(keeper_of "$session")"
+	wait_until 10 grep -qx 'carrel: the session was ended because this host is being stopped' "$work"/held.*
+	expect_end signal
+}
+
+test_the_death_of_sshd() {
+	hold_session u1
+	kill -KILL "$(pgrep -P "$(<"$work/sshd.pid")")"
+	expect_end opener-died
+}
+
+test_the_death_of_init() {
+	hold_session u1
+	kill -KILL "$(init_of "$session")"
+	expect_end init-died
+}
+
+# The keeper of the session is killed, and its processes with it: whoever clears up writes the line.
+kill_keeper() {
+	local keeper
+
+	hold_session u1
+	keeper=$(keeper_of "$session")
+	# sshd first: it would clear up at once.
+	kill -STOP "$(pgrep -P "$(<"$work/sshd.pid")" | head -n1)"
+	kill -KILL "$keeper"
+	wait_until 10 test ! -d "/proc/$keeper"
+	expect_eq '' "$(end_of "$session" || true)"
+}
+
+expect_killed() {
+	wait_until 5 end_of "$session"
+	expect_eq 1 "$(end_of "$session" | wc -l)"
+	expect_match "^session ended: user=u1 id=$session from=127.0.0.1 service=sshd how=keeper-killed duration=- cpu=[0-9]+\.[0-9]{3} memory_peak=[0-9]+ " \
+		"$(end_of "$session")"
+}
+
+test_a_killed_keeper_is_told_by_the_module() {
+	kill_keeper
+	kill -CONT "$(pgrep -P "$(<"$work/sshd.pid")" | head -n1)"
+	end_client
+	nothing_left
+	expect_killed
+}
+
+test_a_killed_keeper_is_told_by_the_next_login() {
+	kill_keeper
+	expect_status 0 ssh_as u1 true
+	expect_killed
+	pkill -KILL -P "$(<"$work/sshd.pid")"
+	end_client
+	nothing_left
+	expect_killed
+}
+
+test_a_killed_keeper_is_told_by_gc() {
+	kill_keeper
+	expect_status 0 carrelctl gc
+	expect_killed
+	pkill -KILL -P "$(<"$work/sshd.pid")"
+	end_client
+	nothing_left
+	expect_killed
+}
+
+test_a_refused_login_was_no_session() {
+	local before
+
+	before=$(grep -c 'session ended' "$work/syslog")
+	mv /var/lib/carrel/images/alpine /var/lib/carrel/images/away
+	expect_status 254 ssh_as u1 true
+	mv /var/lib/carrel/images/away /var/lib/carrel/images/alpine
+	nothing_left
+	expect_eq "$before" "$(grep -c 'session ended' "$work/syslog")"
+}
+
+# init is in the session's group, so it can be the one that the kernel picks.
+test_init_killed_for_want_of_memory() {
+	local init
+
+	write_config <<<'covers = [ "@carrel" ]; defaults = { limits = { memory = "16M"; }; };'
+	hold_session u1
+	# The control: somebody else is picked, and the session stays.
+	in_session u1 "$session" 'tail /dev/zero' >/dev/null 2>&1 || true
+	expect_eq '' "$(end_of "$session" || true)"
+	# What runs already does not inherit it.
+	in_session u1 "$session" 'until [ -e /tmp/now ]; do sleep 0.05; done; exec tail /dev/zero' >/dev/null 2>&1 &
+	wait_until 10 pgrep -fx 'sleep 0.05'
+	init=$(init_of "$session")
+	echo 1000 >"/proc/$init/oom_score_adj"
+	in_session u1 "$session" 'touch /tmp/now'
+	wait_until 10 test ! -d "/proc/$init"
+	write_config <<<'covers = [ "@carrel" ];'
+	expect_end out-of-memory
+}
