@@ -125,7 +125,8 @@ static void forget_overrides(struct everybody *all)
 		struct carrel_error err = { 0 };
 		_cleanup_close_ int lock = live_user_lock(&all->users[i], &err);
 
-		if (lock < 0 || override_save(all->users[i].facts.uid, "", &err) < 0) {
+		if (lock < 0 || override_save(all->users[i].facts.uid, "", &err) < 0 ||
+		    live_tell_rules(&all->users[i], &err) < 0) {
 			ctl_fail(&err);
 			all->failed++;
 		}

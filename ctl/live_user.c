@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,12 @@
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/paths.h"
+#include "core/units.h"
 #include "core/user.h"
+#include "core/wire.h"
 
 #define LOCK_TIMEOUT_MS 10000
+#define TELL_TIMEOUT_MS 5000
 
 static int read_sessions(struct live_user *user, struct carrel_error *err)
 {
@@ -82,4 +86,34 @@ size_t live_levels(const struct live_user *user, struct cgroup_level *levels)
 			levels[used++] = own[j];
 	}
 	return used;
+}
+
+static void add_rule(char *word, size_t size, const char *name, uint64_t milliseconds)
+{
+	size_t used = strlen(word);
+
+	if (milliseconds == UNIT_NONE)
+		(void)snprintf(word + used, size - used, " %s=off", name);
+	else
+		(void)snprintf(word + used, size - used, " %s=%" PRIu64, name, milliseconds);
+}
+
+int live_tell_rules(const struct live_user *user, struct carrel_error *err)
+{
+	const struct session_rules *rules = &user->policy.session;
+	char word[128] = CONTROL_RULES, answer[CONTROL_MAX];
+	int failed = 0;
+
+	add_rule(word, sizeof(word), "idle", rules->idle);
+	add_rule(word, sizeof(word), "lifetime", rules->lifetime);
+	add_rule(word, sizeof(word), "warn", rules->warn);
+	for (size_t i = 0; i < user->count; i++) {
+		struct carrel_error why = { 0 };
+		int r = session_ask(user->sessions[i].id, word, answer, sizeof(answer), TELL_TIMEOUT_MS,
+				    &why);
+
+		if (r < 0 && r != -ENOENT && failed == 0)
+			failed = error_set(err, why.code, "%s", why.msg);
+	}
+	return failed;
 }

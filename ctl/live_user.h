@@ -33,4 +33,7 @@ int live_user_lock(const struct live_user *user, struct carrel_error *err);
 size_t live_levels_max(const struct live_user *user);
 size_t live_levels(const struct live_user *user, struct cgroup_level *levels);
 
+/* Tell the keepers the session rules of the policy. A session that has ended meanwhile needs none. 0, or the first -errno. */
+int live_tell_rules(const struct live_user *user, struct carrel_error *err);
+
 #endif

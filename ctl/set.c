@@ -83,6 +83,8 @@ static int change(struct live_user *user, const char *text, struct carrel_error 
 	int changed = r;
 	if (r >= 0)
 		r = override_save(user->facts.uid, text, err);
+	if (r >= 0)
+		r = live_tell_rules(user, err);
 	cgroup_tree_free(tree);
 	free(levels);
 	return r < 0 ? r : changed;

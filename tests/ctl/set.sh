@@ -203,6 +203,23 @@ test_apply_io() {
 	release_session
 }
 
+test_rules_of_open_sessions() {
+	policy ''
+	hold_session u1
+	expect_status 0 carrelctl set u1 idle=1h lifetime=2h
+	# A rule that is stricter warns first, for half of what it warns of.
+	expect_status 0 carrelctl set u1 lifetime=2s
+	wait_until 20 grep -q '^carrel: session ended: ' "$work"/held.*
+	wait "$client" || true
+	nothing_left
+	hold_session u1
+	policy 'session = { lifetime = "2s"; };'
+	expect_status 0 carrelctl apply
+	wait "$client" || true
+	nothing_left
+	policy ''
+}
+
 test_apply_without_sessions() {
 	policy ''
 	expect_status 0 carrelctl apply
