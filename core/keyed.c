@@ -24,6 +24,11 @@ static uint64_t get_number(const void *at, size_t size)
 	return wide;
 }
 
+static bool is_unset(const struct keyed_field *field, const char *at)
+{
+	return field->type == KEYED_NUMBER ? get_number(at, field->size) == 0 : !*at;
+}
+
 ssize_t keyed_format(char *buf, size_t size, const struct keyed_field *fields, size_t count,
 		     const void *object)
 {
@@ -34,6 +39,8 @@ ssize_t keyed_format(char *buf, size_t size, const struct keyed_field *fields, s
 		char value[512];
 		int r;
 
+		if (fields[i].optional && is_unset(&fields[i], at))
+			continue;
 		if (fields[i].type == KEYED_NUMBER) {
 			r = text_format(buf + used, size - used, "%s=%llu\n", fields[i].key,
 					(unsigned long long)get_number(at, fields[i].size));
@@ -123,7 +130,7 @@ int keyed_parse(char *text, const struct keyed_field *fields, size_t count, void
 		text = end + 1;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (!(seen & (UINT64_C(1) << i)))
+		if (!fields[i].optional && !(seen & (UINT64_C(1) << i)))
 			return error_set(err, EBADMSG, "there is no '%s'", fields[i].key);
 	}
 	return 0;

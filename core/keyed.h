@@ -2,11 +2,13 @@
  * keyed.h - small files of "key=value" lines, described by one table of fields for both directions.
  *
  * Only root writes them, but what is in them comes from users and files, so they are read as strictly as they
- * are written: every field once, in any order, nothing else, no control character anywhere.
+ * are written: every field once, in any order, nothing else, no control character anywhere. An optional field may
+ * be missing: then it stays as it was in the object, and an empty or zero one is not written.
  */
 #ifndef CARREL_KEYED_H
 #define CARREL_KEYED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -24,12 +26,19 @@ struct keyed_field {
 	enum keyed_type type;
 	size_t offset;
 	size_t size;
+	bool optional;
 };
 
 #define KEYED_FIELD(object, member, kind)                                           \
 	{                                                                           \
 		.key = #member, .type = (kind), .offset = offsetof(object, member), \
 		.size = sizeof(((object *)0)->member),                              \
+	}
+
+#define KEYED_OPTIONAL(object, member, kind)                                        \
+	{                                                                           \
+		.key = #member, .type = (kind), .offset = offsetof(object, member), \
+		.size = sizeof(((object *)0)->member), .optional = true,            \
 	}
 
 /*

@@ -55,6 +55,24 @@ static void test_any_order(void **state)
 	assert_string_equal(in.name, "");
 }
 
+static void test_optional(void **state)
+{
+	static const struct keyed_field some[] = {
+		KEYED_FIELD(struct thing, name, KEYED_STRING),
+		KEYED_OPTIONAL(struct thing, narrow, KEYED_NUMBER),
+		KEYED_OPTIONAL(struct thing, wide, KEYED_NUMBER),
+	};
+	struct thing out = { .name = "", .wide = 3 }, in = { .narrow = 9 };
+	char text[64];
+
+	assert_true(keyed_format(text, sizeof(text), some, ARRAY_SIZE(some), &out) > 0);
+	assert_string_equal(text, "name=\nwide=3\n");
+	assert_int_equal(keyed_parse(text, some, ARRAY_SIZE(some), &in, NULL), 0);
+	assert_true(in.wide == 3 && in.narrow == 9);
+	strcpy(text, "wide=3\nname=x\nwide=3\n");
+	assert_int_equal(keyed_parse(text, some, ARRAY_SIZE(some), &in, NULL), -EBADMSG);
+}
+
 static void test_refused(void **state)
 {
 	static const struct {
@@ -90,6 +108,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_any_order),
+		cmocka_unit_test(test_optional),
 		cmocka_unit_test(test_refused),
 	};
 	return cmocka_run_group_tests_name("keyed", tests, NULL, NULL);
