@@ -92,6 +92,7 @@ $(B)/tests/unit/test_notice: $(B)/keeper/notice.o
 $(B)/tests/unit/test_agent: $(B)/shell/agent.o
 $(B)/tests/unit/test_top: $(B)/ctl/top_sample.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o
+$(B)/tests/unit/test_alpine: $(B)/ctl/alpine.o
 
 units: $(UNITS) ## build the unit tests
 

@@ -14,9 +14,16 @@
 #define FIELD(member, kind) KEYED_FIELD(struct image_manifest, member, kind)
 
 static const struct keyed_field manifest_fields[] = {
-	FIELD(name, KEYED_STRING),    FIELD(source, KEYED_STRING),   FIELD(sha512, KEYED_STRING),
-	FIELD(os, KEYED_STRING),      FIELD(imported, KEYED_NUMBER), FIELD(bytes, KEYED_NUMBER),
-	FIELD(entries, KEYED_NUMBER), FIELD(sftp, KEYED_STRING),
+	FIELD(name, KEYED_STRING),
+	FIELD(source, KEYED_STRING),
+	KEYED_OPTIONAL(struct image_manifest, digest, KEYED_STRING),
+	FIELD(os, KEYED_STRING),
+	FIELD(imported, KEYED_NUMBER),
+	FIELD(bytes, KEYED_NUMBER),
+	FIELD(entries, KEYED_NUMBER),
+	FIELD(sftp, KEYED_STRING),
+	KEYED_OPTIONAL(struct image_manifest, tree, KEYED_STRING),
+	KEYED_OPTIONAL(struct image_manifest, sha512, KEYED_STRING),
 };
 
 /* Step into one directory on the way. Whoever could write to it could put another image there. */
@@ -54,6 +61,16 @@ static int open_dir(const char *name, struct carrel_error *err)
 	return r < 0 ? r : steal_fd(&dirfd);
 }
 
+int image_open_dir(const char *name, struct carrel_error *err)
+{
+	_cleanup_close_ int path = open_dir(name, err);
+
+	if (path < 0)
+		return path;
+	int fd = openat(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, "cannot open image '%s'", name) : fd;
+}
+
 int image_open(const char *name, struct carrel_error *err)
 {
 	_cleanup_close_ int dirfd = open_dir(name, err);
@@ -85,7 +102,11 @@ int image_read_manifest(const char *name, struct image_manifest *manifest, struc
 			: error_set(err, EBADMSG, "there is a NUL in it");
 	if (r == 0 && strcmp(manifest->name, name) != 0)
 		r = error_set(err, EBADMSG, "it is of another image");
-	return r < 0 ? error_context(err, "the manifest of image '%s' is damaged", name) : 0;
+	if (r < 0)
+		return error_context(err, "the manifest of image '%s' is damaged", name);
+	if (!manifest->digest[0] && manifest->sha512[0])
+		(void)text_format(manifest->digest, sizeof(manifest->digest), "sha512:%s", manifest->sha512);
+	return 0;
 }
 
 int image_write_manifest(int dirfd, const struct image_manifest *manifest, struct carrel_error *err)

@@ -14,14 +14,18 @@
 
 struct image_manifest {
 	char name[IMAGE_NAME_MAX + 1];
-	char source[256];  /* what was imported: the file's own name, without its directory */
-	char sha512[129];  /* of that file */
+	char source[256]; /* a file's own name, without its directory; "oci:NAME:TAG"; an address */
+	char digest
+		[144]; /* of that: "sha512:HEX" of a file, "sha256:HEX" of the manifest of an OCI image, or "" */
 	char os[128];	   /* PRETTY_NAME of its os-release, or "" */
 	uint64_t imported; /* seconds since the epoch */
 	uint64_t bytes;	   /* unpacked */
 	uint64_t entries;
 	char sftp
-		[8]; /* where sftp-server comes from: "image", "host" (bundled at the import), "none", "" (before it was asked) */
+		[8]; /* where sftp-server comes from: "image", "host" (bundled at the import), "none", "" (not asked) */
+	char tree
+		[144]; /* "sha256:HEX" of the list of all files with their digests, "" where there is no list */
+	char sha512[129]; /* what `digest` was before it had a name; read, not written */
 };
 
 bool image_name_valid(const char *name);
@@ -31,6 +35,9 @@ bool image_name_valid(const char *name);
  * missing; the directories above are checked to be root's and not writable by others.
  */
 int image_open(const char *name, struct carrel_error *err);
+
+/* Open the directory of an image, for reading. Checked likewise. */
+int image_open_dir(const char *name, struct carrel_error *err);
 
 int image_read_manifest(const char *name, struct image_manifest *manifest, struct carrel_error *err);
 

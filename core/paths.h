@@ -21,9 +21,10 @@
 #define CARREL_KEEPER CARREL_LIBEXECDIR "/carrel/carrel-keeper"
 #define CARREL_SHELL  CARREL_BINDIR "/carrel-shell"
 
-#define CARREL_STATE_DIR "/var/lib/carrel"	    /* 0700 root */
-#define CARREL_IMAGES	 CARREL_STATE_DIR "/images" /* NAME/{rootfs,manifest} */
-#define CARREL_USERS	 CARREL_STATE_DIR "/users"  /* UID/{upper,work,home,owner,image} */
+#define CARREL_STATE_DIR "/var/lib/carrel"	       /* 0700 root */
+#define CARREL_IMAGES	 CARREL_STATE_DIR "/images"    /* NAME/{rootfs,manifest} */
+#define CARREL_DOWNLOADS CARREL_STATE_DIR "/downloads" /* what `image fetch` has so far */
+#define CARREL_USERS	 CARREL_STATE_DIR "/users"     /* UID/{upper,work,home,owner,image} */
 
 #define CARREL_RUN_DIR	 "/run/carrel"		     /* 0711 root, a private tmpfs */
 #define CARREL_SESSIONS	 CARREL_RUN_DIR "/sessions"  /* 0711, ID/{record,socket,control} */

@@ -34,14 +34,20 @@ static const struct ctl_verb verbs[] = {
 	  verb_set },
 	{ "apply", NULL, "", "give live sessions the limits of the config", 0, 0, 0, true, verb_apply },
 	{ "gc", NULL, "", "remove what crashes left behind", 0, 0, 0, true, verb_gc },
-	{ "image", "import", "NAME FILE", "unpack a root filesystem's tar archive as a base image",
-	  CTL_NO_SFTP, 2, 2, true, verb_image_import },
+	{ "image", "import", "NAME SOURCE",
+	  "unpack a tar archive, oci:DIR or docker-archive:FILE as an image", CTL_NO_SFTP, 2, 2, true,
+	  verb_image_import },
+	{ "image", "fetch", "alpine [VERSION]", "download a distribution's root filesystem as an image",
+	  CTL_MIRROR | CTL_AS | CTL_NO_SFTP, 1, 2, true, verb_image_fetch },
+	{ "image", "build", "busybox [NAME]", "make a small image from this host's busybox", CTL_NO_SFTP, 1,
+	  2, true, verb_image_build },
 	{ "image", "list", "", "list the base images", CTL_JSON, 0, 0, true, verb_image_list },
+	{ "image", "verify", "NAME", "say what of an image was changed since it was made", CTL_JSON, 1, 1,
+	  true, verb_image_verify },
 	{ "image", "remove", "NAME", "remove a base image", CTL_FORCE, 1, 1, true, verb_image_remove },
 	{ "version", NULL, "", "print the version", 0, 0, 0, false, verb_version },
 	{ "help", NULL, "[VERB]", "print this, or the usage of one verb", 0, 0, 2, false, verb_help },
 
-	{ .name = "image", .sub = "verify" },
 	{ .name = "doctor" },
 	{ .name = "enter" },
 	{ .name = "faults" },
@@ -55,7 +61,8 @@ static const struct {
 } option_texts[] = {
 	{ CTL_BATCH, "--batch" }, { CTL_TIMES, "-n TIMES" },	{ CTL_JSON, "--json" },
 	{ CTL_USERS, "--users" }, { CTL_SORT, "--sort KEY" },	{ CTL_DELAY, "-d SECONDS" },
-	{ CTL_FORCE, "--force" }, { CTL_NO_SFTP, "--no-sftp" },
+	{ CTL_FORCE, "--force" }, { CTL_NO_SFTP, "--no-sftp" }, { CTL_MIRROR, "--mirror URL" },
+	{ CTL_AS, "--as NAME" },
 };
 
 static void print_usage(FILE *out, const struct ctl_verb *verb)
@@ -78,9 +85,10 @@ static void print_help(FILE *out)
 			continue;
 		(void)text_format(call, sizeof(call), "%s%s%s %s", verb->name, verb->sub ? " " : "",
 				  verb->sub ? verb->sub : "", verb->arguments);
-		fprintf(out, "  %-24s %s\n", call, verb->summary);
+		fprintf(out, "  %-28s %s\n", call, verb->summary);
 	}
-	fputs("\nlist, show, top, explain and image list take --json. The exit status is 0 when done, 1 for "
+	fputs("\nlist, show, top, explain, image list and image verify take --json. The exit status is 0 "
+	      "when done, 1 for "
 	      "a failure,\n"
 	      "2 for a wrong command line. See carrelctl(8) and carrel.conf(5).\n",
 	      out);
@@ -121,6 +129,19 @@ static bool has_subs(const char *name)
 	return false;
 }
 
+static void report_subs(const char *name)
+{
+	char subs[256] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		size_t used = strlen(subs);
+		if (verbs[i].run && verbs[i].sub && strcmp(verbs[i].name, name) == 0)
+			(void)snprintf(subs + used, sizeof(subs) - used, "%s%s", used ? ", " : "",
+				       verbs[i].sub);
+	}
+	ctl_error("'%s' needs one of: %s", name, subs);
+}
+
 /* The verb that these words name, or NULL, having said why. `used` is how many words that took. */
 static const struct ctl_verb *find_verb(int count, char *const *words, int *used)
 {
@@ -141,7 +162,7 @@ static const struct ctl_verb *find_verb(int count, char *const *words, int *used
 			       : "unknown verb '%s' ('carrelctl help' lists them)",
 			  name, near);
 	} else if (!sub || *sub == '-') {
-		ctl_error("'%s' needs one of: import, list, remove", name);
+		report_subs(name);
 	} else {
 		near = nearest(sub, name);
 		ctl_error(near ? "unknown verb '%s %s' (did you mean '%s'?)"
@@ -204,6 +225,8 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 		{ "batch", no_argument, NULL, CTL_BATCH },
 		{ "users", no_argument, NULL, CTL_USERS },
 		{ "sort", required_argument, NULL, CTL_SORT },
+		{ "mirror", required_argument, NULL, CTL_MIRROR },
+		{ "as", required_argument, NULL, CTL_AS },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -228,6 +251,10 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 			args->times = optarg;
 		else if (c == CTL_DELAY)
 			args->delay = optarg;
+		else if (c == CTL_MIRROR)
+			args->mirror = optarg;
+		else if (c == CTL_AS)
+			args->as = optarg;
 	}
 	args->count = argc - optind;
 	args->words = argv + optind;

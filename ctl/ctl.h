@@ -6,7 +6,10 @@
  *	table.c          tables for people and as JSON
  *	live.c           what is known of a session
  *	check.c …        one verb each
- *	image_*.c        the `image` verbs: import (parent), extract (its confined child), bundle, staging, list, remove
+ *	confine.c        programs of the host on untrusted data
+ *	progress.c       signals and progress of long work
+ *	image_*.c        the `image` verbs: import, fetch, busybox (what it is made from); make (how), extract (the confined
+ *	                 child: archive, reader, layer), oci, bundle, tree, staging; list, verify, remove
  *
  * A verb reports what went wrong itself, once, and returns the exit status of the program.
  */
@@ -24,6 +27,8 @@ enum ctl_option {
 	CTL_JSON = 1 << 0,
 	CTL_FORCE = 1 << 1,
 	CTL_NO_SFTP = 1 << 2,
+	CTL_MIRROR = 1 << 3, /* with ctl_args.mirror */
+	CTL_AS = 1 << 4,     /* with ctl_args.as */
 	CTL_BATCH = 1 << 8,
 	CTL_USERS = 1 << 9,
 	CTL_SORT = 1 << 10,  /* with ctl_args.sort */
@@ -35,7 +40,7 @@ struct ctl_args {
 	unsigned options; /* enum ctl_option: those that were given */
 	int count;	  /* words after the verb */
 	char **words;
-	const char *sort, *times, *delay;
+	const char *sort, *times, *delay, *mirror, *as; /* the values of options that have one, or NULL */
 };
 
 struct ctl_verb {
@@ -53,9 +58,12 @@ int verb_apply(const struct ctl_args *args);
 int verb_check(const struct ctl_args *args);
 int verb_explain(const struct ctl_args *args);
 int verb_gc(const struct ctl_args *args);
+int verb_image_build(const struct ctl_args *args);
+int verb_image_fetch(const struct ctl_args *args);
 int verb_image_import(const struct ctl_args *args);
 int verb_image_list(const struct ctl_args *args);
 int verb_image_remove(const struct ctl_args *args);
+int verb_image_verify(const struct ctl_args *args);
 int verb_kill(const struct ctl_args *args);
 int verb_list(const struct ctl_args *args);
 int verb_set(const struct ctl_args *args);

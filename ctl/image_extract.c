@@ -26,6 +26,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "confine.h"
 #include "core/cleanup.h"
 
 _Static_assert(sizeof(struct extract_report) <= PIPE_BUF, "a report is one write");
@@ -100,56 +101,33 @@ static int limit_resources(struct carrel_error *err)
  * What unpacking needs of root, and no more: CAP_SYS_ADMIN would let trusted.* attributes through, CAP_SYS_CHROOT
  * is a way out, CAP_SETFCAP would make file capabilities, CAP_MKNOD devices.
  */
-static int drop_capabilities(struct carrel_error *err)
-{
-	static const cap_value_t kept[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID };
-	cap_t caps = cap_init();
-	int r = 0;
-
-	if (!caps || cap_set_flag(caps, CAP_PERMITTED, (int)ARRAY_SIZE(kept), kept, CAP_SET) < 0 ||
-	    cap_set_flag(caps, CAP_EFFECTIVE, (int)ARRAY_SIZE(kept), kept, CAP_SET) < 0 ||
-	    cap_set_proc(caps) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		r = error_errno(err, "cannot drop capabilities");
-	cap_free(caps);
-	if (r == 0 && chroot("/") == 0) /* the proof that they are gone */
-		r = error_set(err, EPERM, "capabilities were dropped and are still there");
-	return r;
-}
-
-static void reset_signals(void)
-{
-	sigset_t none;
-
-	for (int number = 1; number < NSIG; number++)
-		(void)signal(number, number == SIGXFSZ || number == SIGPIPE ? SIG_IGN : SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
+static const cap_value_t kept[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID };
 
 /* The order: what is read from the host, then the way in, then the powers. Never returns. */
-static void extract_child(int archive_fd, int rootfs_fd, int report_fd, pid_t parent)
+static void extract_child(int archive_fd, int rootfs_fd, int report_fd, bool layer,
+			  const struct extract_report *before, pid_t parent)
 {
-	struct extract_report report = { 0 };
+	struct extract_report report = *before;
 	struct carrel_error err = { 0 };
 	struct digest *digest;
 
-	reset_signals();
+	confine_reset_signals();
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(1);
 	umask(022);
 	int r = arrange_descriptors(archive_fd, report_fd, rootfs_fd, &err);
 	if (r < 0)
 		_exit(1);
-	digest = digest_new();
+	digest = digest_new(512);
 	r = digest ? load_locale(&err) : error_set(&err, ENOMEM, "cannot start a SHA-512 digest");
 	if (r == 0)
 		r = enter_rootfs(&err);
 	if (r == 0)
 		r = limit_resources(&err);
 	if (r == 0)
-		r = drop_capabilities(&err);
+		r = confine_drop_capabilities(kept, (int)ARRAY_SIZE(kept), &err);
 	if (r == 0) {
-		extract_archive(ARCHIVE_FD, digest, &report);
+		extract_archive(ARCHIVE_FD, layer, digest, &report);
 	} else {
 		report.code = -r;
 		memcpy(report.message, err.msg, sizeof(report.message));
@@ -157,7 +135,8 @@ static void extract_child(int archive_fd, int rootfs_fd, int report_fd, pid_t pa
 	_exit(write(REPORT_FD, &report, sizeof(report)) == sizeof(report) ? 0 : 1);
 }
 
-int extract_start(struct extract *extract, int archive_fd, int rootfs_fd, struct carrel_error *err)
+int extract_start(struct extract *extract, int archive_fd, int rootfs_fd, bool layer,
+		  const struct extract_report *before, struct carrel_error *err)
 {
 	int pipe_fds[2];
 	pid_t parent = getpid();
@@ -169,7 +148,7 @@ int extract_start(struct extract *extract, int archive_fd, int rootfs_fd, struct
 	if (pid < 0)
 		return error_errno(err, "cannot fork");
 	if (pid == 0)
-		extract_child(archive_fd, rootfs_fd, theirs, parent);
+		extract_child(archive_fd, rootfs_fd, theirs, layer, before, parent);
 	extract->pid = pid;
 	extract->report_fd = steal_fd(&ours);
 	return 0;

@@ -20,7 +20,8 @@ static const struct table_column columns[] = {
 	{ "sftp", TABLE_BOTH },
 	{ "imported", TABLE_BOTH },
 	{ "source", TABLE_BOTH },
-	{ "sha512", TABLE_JSON },
+	{ "digest", TABLE_JSON },
+	{ "tree", TABLE_JSON },
 	{ NULL, 0 },
 };
 
@@ -52,7 +53,8 @@ static int add(struct table *table, const char *name)
 	table_set(table, "sftp", "%s", manifest.sftp);
 	table_set_time(table, "imported", manifest.imported);
 	table_set(table, "source", "%s", manifest.source);
-	table_set(table, "sha512", "%s", manifest.sha512);
+	table_set(table, "digest", "%s", manifest.digest);
+	table_set(table, "tree", "%s", manifest.tree);
 	return CTL_DONE;
 }
 

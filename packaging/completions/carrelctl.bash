@@ -10,7 +10,7 @@ _carrelctl() {
 	elif [ "$verb" = help ] && [ "$COMP_CWORD" = 2 ]; then
 		words='check explain list kill set apply gc image version help'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
-		words='import list remove'
+		words='import fetch build list verify remove'
 	else
 		case $verb:$sub in
 		check:*)
@@ -30,14 +30,17 @@ _carrelctl() {
 			fi
 			;;
 		image:list) words=--json ;;
+		image:verify) words="--json $(carrelctl image list 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
+		image:fetch) words='alpine --mirror --as --no-sftp' ;;
+		image:build) words='busybox --no-sftp' ;;
 		image:remove) words="--force $(carrelctl image list 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
 		image:import)
 			[ "$COMP_CWORD" -ge 4 ] || return
-			mapfile -t COMPREPLY < <(compgen -f -W --no-sftp -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -f -W '--no-sftp oci: docker-archive:' -- "$cur")
 			compopt -o filenames 2>/dev/null
 			return
 			;;
-		help:image) words='import list remove' ;;
+		help:image) words='import fetch build list verify remove' ;;
 		*) return ;;
 		esac
 	fi

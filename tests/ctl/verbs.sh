@@ -21,14 +21,14 @@ test_help_and_version() {
 	for word in help --help -h; do
 		expect_status 0 carrelctl "$word"
 		expect_match '^usage: carrelctl VERB' "$output"
-		expect_match 'image import NAME FILE' "$output"
+		expect_match 'image import NAME SOURCE' "$output"
 		expect_eq '' "$errors"
 	done
 	expect_status 0 carrelctl version
 	expect_match '^carrelctl [0-9]+\.[0-9]+\.[0-9]+$' "$output"
 	expect_status 0 carrelctl --version
 	expect_status 0 carrelctl help image import
-	expect_match '^carrelctl image import \[--no-sftp\] NAME FILE' "$output"
+	expect_match '^carrelctl image import \[--no-sftp\] NAME SOURCE' "$output"
 	expect_status 0 carrelctl kill --help
 	expect_match '^carrelctl kill ID\|USER$' "$output"
 }
@@ -65,8 +65,8 @@ test_usage_errors() {
 	usage_error "unknown verb 'imgae' \(did you mean 'image'\?\)" imgae
 	usage_error "unknown verb 'frobnicate' \('carrelctl help' lists them\)" frobnicate
 	usage_error "did you mean 'import'" image improt x y
-	usage_error 'needs one of: import, list, remove' image
-	usage_error 'needs one of: import, list, remove' image --json
+	usage_error 'needs one of: import, fetch, build, list, verify, remove' image
+	usage_error 'needs one of: import, fetch, build, list, verify, remove' image --json
 	usage_error 'verb comes first' --json list
 	usage_error "'list' does not take '--jsn'" list --jsn
 	usage_error "'list' does not take '--force'" list --force
@@ -82,7 +82,7 @@ test_usage_errors() {
 test_verbs_of_later_versions() {
 	local verb
 
-	for verb in apply doctor enter faults rootfs set show top 'image verify'; do
+	for verb in apply doctor enter faults rootfs set show top; do
 		# shellcheck disable=SC2086 # two words
 		usage_error "'$verb' is not available in this version" $verb
 	done
@@ -98,7 +98,7 @@ test_options_anywhere_after_the_verb() {
 test_verbs_that_need_root() {
 	local verb
 
-	for verb in list gc 'kill x' 'image list' 'image remove x'; do
+	for verb in list gc 'kill x' 'image list' 'image remove x' 'image verify x' 'image fetch alpine' 'image build busybox'; do
 		# shellcheck disable=SC2086
 		expect_status 1 as_nobody carrelctl $verb
 		expect_match "^carrelctl: .* must be run as root$" "$errors"

@@ -118,12 +118,14 @@ static void test_manifest(void **state)
 	struct carrel_error err = { 0 };
 	_cleanup_close_ int dir = open(IMAGE, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	memset(out.sha512, 'a', sizeof(out.sha512) - 1);
+	strcpy(out.digest, "sha256:abc");
+	strcpy(out.tree, "sha256:def");
 	assert_int_equal(image_read_manifest("alpine", &in, &err), -ENOENT);
 	assert_int_equal(image_write_manifest(dir, &out, &err), 0);
 	assert_int_equal(image_read_manifest("alpine", &in, &err), 0);
 	assert_string_equal(in.source, "alpine minirootfs\\x0a.tar.gz");
-	assert_string_equal(in.sha512, out.sha512);
+	assert_string_equal(in.digest, out.digest);
+	assert_string_equal(in.tree, out.tree);
 	assert_string_equal(in.os, out.os);
 	assert_true(in.bytes == out.bytes && in.entries == 518 && in.imported == out.imported);
 
@@ -133,6 +135,22 @@ static void test_manifest(void **state)
 	assert_int_equal(fs_replace_at(dir, "manifest", "name=alpine\n", 12, 0644), 0);
 	assert_int_equal(image_read_manifest("alpine", &in, &err), -EBADMSG);
 	assert_non_null(strstr(err.msg, "damaged"));
+}
+
+/* Of an image that was imported when there was no list of its files, and a file's digest had its own key. */
+static void test_old_manifest(void **state)
+{
+	static const char text[] =
+		"name=alpine\nsource=a.tar.gz\nsha512=abc\nos=Alpine\nimported=5\nbytes=6\n"
+		"entries=7\nsftp=host\n";
+	struct carrel_error err = { 0 };
+	struct image_manifest in;
+	_cleanup_close_ int dir = open(IMAGE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(fs_replace_at(dir, "manifest", text, sizeof(text) - 1, 0644), 0);
+	assert_int_equal(image_read_manifest("alpine", &in, &err), 0);
+	assert_string_equal(in.digest, "sha512:abc");
+	assert_string_equal(in.tree, "");
 }
 
 static void test_entry_path(void **state)
@@ -227,6 +245,7 @@ int main(void)
 		WITH_IMAGE(test_open),
 		WITH_IMAGE(test_open_refuses),
 		WITH_IMAGE(test_manifest),
+		WITH_IMAGE(test_old_manifest),
 	};
 	return cmocka_run_group_tests_name("image", tests, set_up, NULL);
 }
