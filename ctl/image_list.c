@@ -20,7 +20,7 @@ static const struct table_column columns[] = {
 	{ "sftp", TABLE_BOTH },
 	{ "imported", TABLE_BOTH },
 	{ "source", TABLE_BOTH },
-	{ "digest", TABLE_JSON },
+	{ "digest", TABLE_BOTH },
 	{ "tree", TABLE_JSON },
 	{ NULL, 0 },
 };
@@ -37,7 +37,7 @@ static void set_size(struct table *table, uint64_t bytes)
 	table_set(table, "size", unit ? "%.1f%c" : "%.0f%c", value, units[unit]);
 }
 
-static int add(struct table *table, const char *name)
+static int add(struct table *table, const char *name, bool json)
 {
 	struct image_manifest manifest;
 	struct carrel_error err = { 0 };
@@ -53,7 +53,8 @@ static int add(struct table *table, const char *name)
 	table_set(table, "sftp", "%s", manifest.sftp);
 	table_set_time(table, "imported", manifest.imported);
 	table_set(table, "source", "%s", manifest.source);
-	table_set(table, "digest", "%s", manifest.digest);
+	/* For people as much of it as tells one from another. */
+	table_set(table, "digest", json ? "%s" : "%.19s", manifest.digest);
 	table_set(table, "tree", "%s", manifest.tree);
 	return CTL_DONE;
 }
@@ -74,7 +75,7 @@ int verb_image_list(const struct ctl_args *args)
 	}
 	struct table *table = table_new("images", args->options & CTL_JSON, columns);
 	for (int i = 0; i < n; i++) {
-		int r = add(table, entries[i]->d_name);
+		int r = add(table, entries[i]->d_name, args->options & CTL_JSON);
 		status = r ? r : status;
 		free(entries[i]);
 	}

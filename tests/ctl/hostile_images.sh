@@ -42,18 +42,18 @@ host() {
 	cat /proc/self/mountinfo
 }
 
+known='' # how the host is, unless the test itself has changed it since
+
 # Import what lies in $tar, or another source, and see it refused with a reason that matches.
 refused() { # REASON [SOURCE]
-	local before
-
-	before=$(host)
+	[ -n "$known" ] || known=$(host)
 	expect_status 1 carrelctl image import evil "${2-$tar}"
 	expect_match "^carrelctl: cannot import '${2-$tar}': " "$errors" reason
 	expect_match "$1" "$errors" reason
 	expect_eq 1 "$(wc -l <<<"$errors")" "lines of the reason"
 	expect_eq '' "$output" output
 	expect_eq '' "$(find "$images" -mindepth 1)" "what is left of it"
-	expect_eq "$before" "$(host)" "the host"
+	expect_eq "$known" "$(host)" "the host"
 	refusals=$((refusals + 1))
 	printf '%s\n' "$errors" >>"$work/reasons"
 }
@@ -323,6 +323,7 @@ test_layouts() {
 	cp "$work/base.tar" "$blob" # not what its digest says
 	refused 'skopeo: .*([Dd]igest|does not match|[Ss]ize)' "oci:$layout"
 	rm "$watched/layer"
+	known=
 	break_manifests
 	refused 'skopeo: ' "oci:$layout"
 	refused "there is no" "oci:$work/nothing"

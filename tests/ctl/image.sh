@@ -136,7 +136,7 @@ test_manifest_and_list() {
 	expect_match "\"source\": \"${TEST_IMAGE##*/}\"" "$output"
 	expect_match '"bytes": [0-9]+' "$output"
 	expect_status 0 carrelctl image list
-	expect_match 'NAME +OS +SIZE +ENTRIES +SFTP +IMPORTED +SOURCE' "$output"
+	expect_match 'NAME +OS +SIZE +ENTRIES +SFTP +IMPORTED +SOURCE +DIGEST' "$output"
 	expect_match $'\n''base ' "$output"
 	expect_no_match $'\x1b' "$output" "a table that is not on a terminal"
 }

@@ -224,7 +224,7 @@ test_build_without_a_static_busybox() {
 # --- verify ---
 
 changes() { # what verify says of image x, a line each
-	carrelctl image verify x 2>"$work/verify.errors" | awk 'NR > 1 { print $1, $2, $3 $4 $5 $6 }'
+	{ carrelctl image verify x 2>"$work/verify.errors" || true; } | awk 'NR > 1 { print $1, $2, $3 $4 $5 $6 }'
 }
 
 test_verify_names_what_changed() {
@@ -265,6 +265,23 @@ removed /srv -" "$(changes)"
 
 setfattr_or_skip() { # PATH
 	python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.x", b"y")' "$1"
+}
+
+# Names with bytes that come before a slash: a list in the order of whole paths would not match the walk.
+test_verify_names_next_to_directories() {
+	{
+		entry dir bin
+		entry file bin/sh mode=755
+		for name in a a/b a/c; do entry dir "$name"; done
+		for name in a-b 'a b' a.b a+ $'a\x01' ab a/b/x a/c-; do entry file "$name"; done
+		entry end
+	} >"$work/near.tar"
+	carrelctl image import --no-sftp x "$work/near.tar"
+	carrelctl image verify x
+	rm "$images/x/rootfs/a/b/x" "$images/x/rootfs/a-b"
+	: >"$images/x/rootfs/a/b-"
+	expect_eq $'removed /a/b/x -\nadded /a/b- -\nremoved /a-b -' "$(changes)"
+	drop x
 }
 
 test_verify_when_it_cannot() {
