@@ -76,7 +76,7 @@ test_show_one_session() {
 	hold_session u1
 	expect_status 0 carrelctl show "$session"
 	expect_match "^session  $session \(live\)"$'\n'"user     u1 \($(id -u u1)\)"$'\n'"from     127.0.0.1 by sshd"$'\n' "$output"
-	expect_match $'\n''since    [0-9-]+ [0-9:]+ \([0-9smh]+\)'$'\n''image    alpine'$'\n'"cgroup   .*/$session"$'\n' "$output"
+	expect_match $'\n''since    [0-9-]+ [0-9:]+ \([0-9smh]+\)'$'\n''idle     0s \(1 connection, 0 on a terminal\)'$'\n''image    alpine'$'\n'"cgroup   .*/$session"$'\n' "$output"
 	expect_match 'LEVEL +RESOURCE +USED +LIMIT +PEAK +THROTTLED' "$output"
 	expect_match 'session memory +[0-9.]+[KM] +64M +[0-9.]+[KM] ' "$output"
 	expect_match 'session cpu +[0-9.]+s +0.2 +- +[0-9.]+%' "$output"
@@ -216,6 +216,41 @@ test_usage_errors() {
 	END
 	expect_status 1 carrelctl top
 	expect_eq "carrelctl: this is not a terminal: use 'top --batch'" "$errors"
+}
+
+# A terminal at a prompt is idle; a command without a terminal never is.
+test_idle() {
+	hold_session u1
+	expect_status 0 carrelctl top --batch -n 1 -d 0.2
+	expect_match "$session .* 0s\$" "$output"
+	screen_login u2
+	sleep 1.5
+	expect_status 0 carrelctl top --batch -n 1 -d 0.2 --json
+	between 1 60 "$(json_of '"u2"' idle <<<"$output")" "idle"
+	expect_status 0 carrelctl show u2
+	expect_match 'idle     [1-9][0-9]*s \(1 connection, 1 on a terminal\)' "$output"
+	expect_status 0 carrelctl show --json u2
+	expect_eq 1 "$(json_of '"level": "session"' terminals <<<"$output")"
+	screen_type 'exit 0'
+	screen_ends 0
+}
+
+# One keeper that does not answer costs its own cell and a moment.
+test_a_keeper_that_is_stuck() {
+	local stuck start
+
+	hold_session u2
+	stuck=$session
+	hold_session u1
+	kill -STOP "$(keeper_of "$stuck")"
+	start=$SECONDS
+	expect_status 0 carrelctl top --batch -n 1 -d 0.2
+	[ $((SECONDS - start)) -le 5 ] || fail "it took $((SECONDS - start)) s"
+	expect_match "$stuck +u2 .* -\$" "$(grep "$stuck" <<<"$output")"
+	expect_match "$session +u1 .* 0s\$" "$(grep "$session" <<<"$output")"
+	expect_status 0 carrelctl show "$stuck"
+	expect_match 'idle     - \(the session does not answer\)' "$output"
+	kill -CONT "$(keeper_of "$stuck")"
 }
 
 # --- top on a terminal ---
