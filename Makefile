@@ -91,6 +91,7 @@ $(B)/tests/unit/test_ending: $(B)/keeper/ending_format.o
 $(B)/tests/unit/test_notice: $(B)/keeper/notice.o
 $(B)/tests/unit/test_agent: $(B)/shell/agent.o
 $(B)/tests/unit/test_top: $(B)/ctl/top_sample.o
+$(B)/tests/unit/test_limits: $(B)/keeper/limits_text.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o
 $(B)/tests/unit/test_alpine: $(B)/ctl/alpine.o
 

@@ -50,6 +50,7 @@ enum usage_unit { USAGE_BYTES, USAGE_COUNT, USAGE_CPU };
 struct usage_row {
 	const char *resource;
 	enum usage_unit unit;
+	bool limited;	/* there is such a limit, though perhaps not here */
 	uint64_t used;	/* USAGE_CPU: microseconds */
 	uint64_t limit; /* USAGE_CPU: thousandths of a CPU */
 	uint64_t peak;

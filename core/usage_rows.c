@@ -11,13 +11,13 @@ void usage_rows(const struct usage *usage, struct usage_row rows[USAGE_ROWS])
 {
 	const uint64_t none = UNIT_NONE;
 	const struct usage_row all[USAGE_ROWS] = {
-		{ "memory", USAGE_BYTES, usage->memory, usage->memory_limit, usage->memory_peak, none },
-		{ "swap", USAGE_BYTES, usage->swap, none, none, none },
-		{ "cpu", USAGE_CPU, usage->cpu_us, usage->cpu_limit, none,
+		{ "memory", USAGE_BYTES, true, usage->memory, usage->memory_limit, usage->memory_peak, none },
+		{ "swap", USAGE_BYTES, false, usage->swap, none, none, none },
+		{ "cpu", USAGE_CPU, true, usage->cpu_us, usage->cpu_limit, none,
 		  usage_throttled_share(usage->throttled_us, usage->cpu_us) },
-		{ "pids", USAGE_COUNT, usage->pids, usage->pids_limit, usage->pids_peak, none },
-		{ "read", USAGE_BYTES, usage->read_bytes, none, none, none },
-		{ "written", USAGE_BYTES, usage->written_bytes, none, none, none },
+		{ "pids", USAGE_COUNT, true, usage->pids, usage->pids_limit, usage->pids_peak, none },
+		{ "read", USAGE_BYTES, false, usage->read_bytes, none, none, none },
+		{ "written", USAGE_BYTES, false, usage->written_bytes, none, none, none },
 	};
 
 	for (size_t i = 0; i < USAGE_ROWS; i++)
@@ -43,12 +43,6 @@ static void format_amount(char *buf, enum usage_unit unit, uint64_t value)
 		snprintf(buf, USAGE_TEXT_MAX, "%" PRIu64, value);
 }
 
-/* Swap, read and written have no limit of their own in a struct usage. */
-static bool can_be_limited(const struct usage_row *row)
-{
-	return row->unit != USAGE_BYTES || row->limit != UNIT_NONE || row->peak != UNIT_NONE;
-}
-
 void usage_row_text(const struct usage_row *row, struct usage_text *text)
 {
 	if (row->unit == USAGE_CPU)
@@ -56,7 +50,7 @@ void usage_row_text(const struct usage_row *row, struct usage_text *text)
 	else
 		format_amount(text->used, row->unit, row->used);
 	if (row->limit == UNIT_NONE)
-		snprintf(text->limit, sizeof(text->limit), "%s", can_be_limited(row) ? "none" : "-");
+		snprintf(text->limit, sizeof(text->limit), "%s", row->limited ? "none" : "-");
 	else if (row->unit == USAGE_CPU)
 		unit_format_cpus(text->limit, sizeof(text->limit), row->limit);
 	else

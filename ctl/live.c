@@ -27,6 +27,7 @@ int live_read(const char *id, struct cgroup_tree *tree, struct live *live)
 		return -ENOENT;
 	live->state = alive == 0 ? LIVE_STALE : r == 0 ? LIVE_UP : LIVE_STARTING;
 	live->levels = 0;
+	live->has_status = false;
 	if (r < 0)
 		fill_unknown(id, &live->record);
 	else if (tree && *live->record.cgroup)
@@ -34,6 +35,12 @@ int live_read(const char *id, struct cgroup_tree *tree, struct live *live)
 	if (live->levels < 0)
 		live->levels = 0;
 	return 0;
+}
+
+void live_ask(struct live *live)
+{
+	live->has_status = live->state == LIVE_UP &&
+			   session_status(live->record.id, &live->status, 2 * SESSION_STATUS_MS, NULL) == 0;
 }
 
 const char *live_state_name(enum live_state state)

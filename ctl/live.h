@@ -17,10 +17,15 @@ struct live {
 	struct session_record record;
 	struct usage usage[USAGE_LEVELS];
 	int levels; /* how many of them are known */
+	struct session_status status;
+	bool has_status; /* only after live_ask */
 };
 
 /* Look at one session. `tree` may be NULL: no usage. -ENOENT: it ended while we were looking. */
 int live_read(const char *id, struct cgroup_tree *tree, struct live *live);
+
+/* Ask the session's keeper what goes on in it; one that is stalled answers late or not at all, and then it is not known. */
+void live_ask(struct live *live);
 
 const char *live_state_name(enum live_state state);
 

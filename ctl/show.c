@@ -27,6 +27,9 @@ static const struct table_column columns[] = {
 	{ "rhost", TABLE_JSON },
 	{ "tty", TABLE_JSON },
 	{ "image", TABLE_JSON },
+	{ "idle", TABLE_JSON | TABLE_NUMBER },
+	{ "connections", TABLE_JSON | TABLE_NUMBER },
+	{ "terminals", TABLE_JSON | TABLE_NUMBER },
 	{ "cgroup", TABLE_JSON },
 	{ "resource", TABLE_TEXT },
 	{ "used", TABLE_TEXT | TABLE_RIGHT },
@@ -91,6 +94,19 @@ static void add_rows(struct table *table, enum usage_level level, const struct u
 	}
 }
 
+static void print_activity(const struct live *live)
+{
+	const struct session_status *s = &live->status;
+	char idle[32];
+
+	unit_format_about_time(idle, sizeof(idle), live->has_status && s->fresh ? s->idle : UNIT_NONE);
+	if (live->has_status && s->fresh)
+		printf("idle     %s (%u connection%s, %u on a terminal)\n", idle, s->connections,
+		       s->connections == 1 ? "" : "s", s->terminals);
+	else
+		puts("idle     - (the session does not answer)");
+}
+
 static void print_facts(const struct live *live)
 {
 	const struct session_record *r = &live->record;
@@ -113,6 +129,7 @@ static void print_facts(const struct live *live)
 			 : "-",
 	       *r->service ? " by " : "", r->service);
 	printf("since    %s (%s)\n", started, age);
+	print_activity(live);
 	printf("image    %s\n", *r->image ? r->image : "-");
 	printf("cgroup   %s\n\n", *r->cgroup ? r->cgroup : "-");
 }
@@ -130,6 +147,11 @@ static void set_record(struct table *table, const struct live *live)
 	table_set(table, "rhost", "%s", r->rhost);
 	table_set(table, "tty", "%s", r->tty);
 	table_set(table, "image", "%s", r->image);
+	if (live->has_status && live->status.fresh) {
+		table_set_number(table, "idle", live->status.idle / 1000);
+		table_set_number(table, "connections", live->status.connections);
+		table_set_number(table, "terminals", live->status.terminals);
+	}
 }
 
 static void add_object(struct table *table, enum usage_level level, const struct live *live,
@@ -211,6 +233,8 @@ static int show(char *const *ids, int count, bool json)
 	(void)cgroup_tree_open(&tree, NULL);
 	for (int i = 0; i < count; i++)
 		found += live_read(ids[i], tree, &all[found]) == 0;
+	for (int i = 0; i < found; i++)
+		live_ask(&all[i]);
 	cgroup_tree_free(tree);
 	return json ? show_json(all, found) : show_text(all, found);
 }

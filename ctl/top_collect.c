@@ -6,9 +6,14 @@
 #include <time.h>
 
 #include "core/cleanup.h"
+#include "core/fs.h"
 #include "core/units.h"
 #include "live.h"
 #include "top.h"
+
+/* Keepers answer at once, unless a session is stalled; a look must not take long for that. */
+#define ANSWER_MS  100
+#define ANSWERS_MS 300
 
 /* The groups that sessions of one user share, read once: session_list has the IDs of a user together. */
 struct shared {
@@ -70,6 +75,33 @@ static void add_to_user(struct top_sample *sample, const struct live *live, cons
 		set_shared(entry, shared);
 }
 
+/* Of a user the least; not known when it is not known of one. */
+static void set_idle(struct top_entry *entry, uint64_t idle)
+{
+	if (entry->sessions == 1 || idle == UNIT_NONE || (entry->idle != UNIT_NONE && idle < entry->idle))
+		entry->idle = idle;
+}
+
+/* Ask keepers until the time is over, beginning with another one each time, so that all have their turn. */
+static void ask_keepers(char *const *ids, int count, uint64_t *idle)
+{
+	static int first;
+	int64_t end = fs_now_ms() + ANSWERS_MS;
+
+	for (int i = 0; i < count; i++) {
+		int at = (first + i) % count;
+		struct session_status status;
+		int64_t left = end - fs_now_ms();
+
+		idle[at] = UNIT_NONE;
+		if (left > 0 &&
+		    session_status(ids[at], &status, left < ANSWER_MS ? (int)left : ANSWER_MS, NULL) == 0 &&
+		    status.fresh)
+			idle[at] = status.idle;
+	}
+	first = count ? (first + 1) % count : 0;
+}
+
 static uint64_t monotonic_us(void)
 {
 	struct timespec now;
@@ -86,10 +118,16 @@ int top_collect(struct cgroup_tree *tree, bool users, struct top_sample *sample,
 
 	if (n < 0)
 		return n;
-	*sample = (struct top_sample){ .at_us = monotonic_us(), .now = (uint64_t)time(NULL) };
+	*sample = (struct top_sample){ .now = (uint64_t)time(NULL) };
 	sample->entries = calloc((size_t)n + 1, sizeof(*sample->entries));
-	if (!sample->entries)
-		return error_errno(err, "cannot allocate");
+	uint64_t *idle = calloc((size_t)n + 1, sizeof(*idle));
+	if (!sample->entries || !idle) {
+		top_sample_free(sample);
+		free(idle);
+		return error_set(err, ENOMEM, "cannot allocate");
+	}
+	ask_keepers(ids, n, idle);
+	sample->at_us = monotonic_us();
 	for (int i = 0; i < n; i++) {
 		struct live live;
 		char above[sizeof(shared.name)];
@@ -105,7 +143,9 @@ int top_collect(struct cgroup_tree *tree, bool users, struct top_sample *sample,
 			add_to_user(sample, &live, &shared);
 		else
 			add_session(tree, sample, &live, &shared);
+		set_idle(&sample->entries[sample->count - 1], idle[i]);
 	}
+	free(idle);
 	return 0;
 }
 

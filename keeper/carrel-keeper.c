@@ -33,6 +33,7 @@
 #include "core/wire.h"
 #include "ending.h"
 #include "keeper.h"
+#include "limits.h"
 #include "rootfs.h"
 #include "sandbox.h"
 #include "scope.h"
@@ -145,6 +146,8 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 	if (r == 0)
 		r = sandbox_clone(k, err);
 	if (r == 0)
+		r = limits_make(k, err);
+	if (r == 0)
 		r = rootfs_open(k, err);
 	if (r == 0)
 		r = sandbox_give(k, GIFT_MOUNTS, err);
@@ -169,6 +172,7 @@ static void close_session(struct keeper *k, enum ending ending)
 	struct carrel_error err = { 0 };
 
 	scope_leave(k);
+	limits_stop();
 	ending = ending_refine(k, ending);
 	ending_tell(k, ending);
 	if (sandbox_stop(k, STOP_TIMEOUT_MS) < 0)
@@ -179,6 +183,7 @@ static void close_session(struct keeper *k, enum ending ending)
 	close_fd(&k->listen_fd);
 	close_fd(&k->rootfs_fd);
 	close_fd(&k->home_fd);
+	close_fd(&k->limits_fd);
 	close_fd(&k->ssh_fd);
 	while (k->cgroup_fds_count > 0)
 		close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
@@ -328,6 +333,7 @@ int main(int argc, char **argv)
 		.lock_fd = -EBADF,
 		.rootfs_fd = -EBADF,
 		.home_fd = -EBADF,
+		.limits_fd = -EBADF,
 		.ssh_fd = -EBADF,
 		.scope_fd = -EBADF,
 		.init_pidfd = -EBADF,

@@ -64,11 +64,12 @@ static int take_mounts(struct keeper *k, int sync_fd, struct carrel_error *err)
 	int fds[CGROUP_FDS_MAX];
 
 	int n = sandbox_take(sync_fd, GIFT_MOUNTS, fds, err);
-	if (n < 2)
+	if (n < 3)
 		return n < 0 ? n : error_set(err, EPROTO, "the keeper sent no root filesystem");
 	k->rootfs_fd = fds[0];
 	k->home_fd = fds[1];
-	k->ssh_fd = n > 2 ? fds[2] : -EBADF;
+	k->limits_fd = fds[2];
+	k->ssh_fd = n > 3 ? fds[3] : -EBADF;
 	return 0;
 }
 

@@ -21,6 +21,7 @@
 #include "core/mountfd.h"
 #include "core/text.h"
 #include "init.h"
+#include "limits.h"
 #include "rootfs.h"
 #include "sshdir.h"
 
@@ -174,6 +175,24 @@ const char *init_home(const struct keeper *k, char *buf, size_t size)
 	return buf;
 }
 
+/*
+ * The file alone, read-only, in a directory of the fresh /run. A mount that is attached nowhere cannot be cloned before Linux
+ * 6.15, so by now the filesystem is below the rootfs, on the template's mount point, and goes with it at the pivot.
+ */
+static int mount_limits(const struct keeper *k, int root, struct carrel_error *err)
+{
+	_cleanup_close_ int dir = open_target(root, "run/carrel", err);
+
+	if (dir < 0)
+		return dir;
+	_cleanup_close_ int file = openat(dir, LIMITS_FILE, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (file < 0)
+		return error_errno(err, "cannot make '/run/carrel/" LIMITS_FILE "'");
+	_cleanup_close_ int clone = mountfd_clone(k->limits_fd, LIMITS_FILE, ATTR_ALL | MOUNT_ATTR_RDONLY, -1,
+						  err);
+	return clone < 0 ? clone : mountfd_attach(clone, dir, LIMITS_FILE, err);
+}
+
 static int new_mask(struct carrel_error *err)
 {
 	static const struct mountfd_option small[] = { { "source", "carrel" },
@@ -259,8 +278,10 @@ static int restrict_kernel_files(struct carrel_error *err)
 
 int init_mount_all(struct keeper *k, struct carrel_error *err)
 {
-	int r = mountfd_attach(k->rootfs_fd, AT_FDCWD, "/mnt", err);
+	int r = mountfd_attach(k->limits_fd, AT_FDCWD, "/mnt", err);
 
+	if (r == 0)
+		r = mountfd_attach(k->rootfs_fd, AT_FDCWD, "/mnt", err);
 	for (size_t i = 0; i < ARRAY_SIZE(fresh_mounts) && r == 0; i++)
 		r = mount_fresh(k, k->rootfs_fd, &fresh_mounts[i], err);
 	if (r == 0)
@@ -268,9 +289,12 @@ int init_mount_all(struct keeper *k, struct carrel_error *err)
 	if (r == 0)
 		r = mount_home(k, k->rootfs_fd, err);
 	if (r == 0)
+		r = mount_limits(k, k->rootfs_fd, err);
+	if (r == 0)
 		r = pivot(k->rootfs_fd, err);
 	close_fd(&k->rootfs_fd);
 	close_fd(&k->home_fd);
+	close_fd(&k->limits_fd);
 	close_fd(&k->ssh_fd);
 	if (r == 0)
 		r = init_forbid_namespaces(err); /* writes below /proc/sys, which is made read-only next */

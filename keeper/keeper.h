@@ -58,6 +58,7 @@ struct keeper {
 
 	int rootfs_fd; /* detached mount of the user's overlay */
 	int home_fd;   /* detached mount of the private home */
+	int limits_fd; /* detached mount with the file of limits, see limits.h */
 	int ssh_fd;    /* detached idmapped mount of ~/.ssh, or -EBADF */
 
 	int init_pidfd;

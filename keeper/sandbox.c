@@ -109,18 +109,19 @@ int sandbox_userns(const struct keeper *k, struct carrel_error *err)
 int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err)
 {
 	char byte = (char)gift;
-	int mounts[3] = { k->rootfs_fd, k->home_fd, k->ssh_fd };
+	int mounts[4] = { k->rootfs_fd, k->home_fd, k->limits_fd, k->ssh_fd };
 	const int *fds = gift == GIFT_MOUNTS ? mounts : k->cgroup_fds;
 	size_t count = 0;
 
 	if (gift == GIFT_MOUNTS)
-		count = k->ssh_fd >= 0 ? 3 : 2;
+		count = k->ssh_fd >= 0 ? 4 : 3;
 	else if (gift == GIFT_CGROUP)
 		count = (size_t)k->cgroup_fds_count;
 	int r = wire_send(k->sync_fd, &byte, 1, fds, count);
 	if (gift == GIFT_MOUNTS) {
 		close_fd(&k->rootfs_fd);
 		close_fd(&k->home_fd);
+		close_fd(&k->limits_fd);
 		close_fd(&k->ssh_fd);
 	}
 	if (gift == GIFT_CGROUP)

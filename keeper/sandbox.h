@@ -28,7 +28,7 @@ int sandbox_userns(const struct keeper *k, struct carrel_error *err);
 /* What init waits for, in this order: one byte, with the descriptors named. */
 enum gift {
 	GIFT_GO = 'g',
-	GIFT_MOUNTS = 'm', /* rootfs, home and, if shared, ~/.ssh */
+	GIFT_MOUNTS = 'm', /* rootfs, home, limits and, if shared, ~/.ssh */
 	GIFT_CGROUP = 'c', /* the entries of the session's cgroup; none where it was cloned into it */
 };
 

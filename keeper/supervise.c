@@ -14,6 +14,7 @@
 #include "core/fs.h"
 #include "core/wire.h"
 #include "guard.h"
+#include "limits.h"
 
 /* One keeper, one session. Not in struct keeper, which init inherits a copy of. */
 static struct {
@@ -109,6 +110,7 @@ enum ending supervise(struct keeper *k)
 	add(k, signals, told_to_stop);
 	add(k, k->control_fd, control_serve);
 	guard_start(k);
+	limits_start(k);
 	while (ending == ENDING_NONE) {
 		struct pollfd fds[SOURCES_MAX];
 		size_t count = sources.count;

@@ -6,9 +6,9 @@ _carrelctl() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='check explain list kill set apply gc image version help'
+		words='check explain list show top kill set apply gc image version help'
 	elif [ "$verb" = help ] && [ "$COMP_CWORD" = 2 ]; then
-		words='check explain list kill set apply gc image version help'
+		words='check explain list show top kill set apply gc image version help'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
 		words='import fetch build list verify remove'
 	else
@@ -20,6 +20,14 @@ _carrelctl() {
 			;;
 		explain:*) words="--json $(compgen -u)" ;;
 		list:*) words=--json ;;
+		top:*)
+			case ${COMP_WORDS[COMP_CWORD - 1]} in
+			--sort) words='memory cpu pids io throttled age idle user' ;;
+			-n | -d) return ;;
+			*) words='--batch --json --sort --users -d -n' ;;
+			esac
+			;;
+		show:*) words="--json $(carrelctl list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }')" ;;
 		kill:*) words="$(carrelctl list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }')" ;;
 		set:*)
 			if [ "$COMP_CWORD" = 2 ]; then

@@ -57,7 +57,7 @@ test_list() {
 	uid=$(id -u u1)
 	expect_match "^$uid-[0-9a-f]{8}$" "$id"
 	expect_status 0 carrelctl list
-	expect_match '^ID +USER +STATE +STARTED +SERVICE +FROM +IMAGE'$'\n' "$output"
+	expect_match '^ID +USER +STATE +STARTED +SERVICE +FROM +IMAGE +MEMORY +PIDS'$'\n' "$output"
 	expect_match "$id +u1 +live +[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} +sshd +127.0.0.1 +alpine" "$output"
 	expect_status 0 carrelctl list --json
 	expect_match "\"id\": \"$id\"" "$output"

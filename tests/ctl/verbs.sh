@@ -98,7 +98,7 @@ test_options_anywhere_after_the_verb() {
 test_verbs_that_need_root() {
 	local verb
 
-	for verb in list gc 'kill x' 'image list' 'image remove x' 'image verify x' 'image fetch alpine' 'image build busybox'; do
+	for verb in list top gc 'show x' 'kill x' 'image list' 'image remove x' 'image verify x' 'image fetch alpine' 'image build busybox'; do
 		# shellcheck disable=SC2086
 		expect_status 1 as_nobody carrelctl $verb
 		expect_match "^carrelctl: .* must be run as root$" "$errors"

@@ -80,13 +80,13 @@ test_several_at_once() {
 	wait
 	expect_eq 3 "$(grep -c "^MIT-MAGIC-COOKIE-1 $cookie$" "$work/answers")"
 	expect_eq 3 "$(grep '^localhost' "$work/answers" | cut -d' ' -f2 | sort -u | wc -l)"
-	expect_eq '' "$(ssh_as u1 -S "$work/master" 'ls /run/carrel')" "left of commands that have ended"
+	expect_eq '' "$(ssh_as u1 -S "$work/master" 'ls /run/carrel | grep -vx limits; true')" "left of commands that have ended"
 	ssh_as u1 -S "$work/master" -O exit 2>/dev/null
 	nothing_left
 }
 
 test_not_where_the_policy_forbids_it() {
-	expect_eq '<><>' "$(ssh_as without -Y 'echo "<$DISPLAY><$XAUTHORITY>"; ls /run/carrel 2>/dev/null; true')"
+	expect_eq '<><>' "$(ssh_as without -Y 'echo "<$DISPLAY><$XAUTHORITY>"; ls /run/carrel | grep -vx limits; true')"
 	expect_status 1 ssh_as without -Y 'x11_peer connect'
 	# Without the cookie the display stays closed, though its port is in the sandbox's network.
 	expect_status 1 ssh_as without -Y 'DISPLAY=localhost:10.0 x11_peer connect 00'

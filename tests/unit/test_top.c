@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -14,8 +15,8 @@ static struct top_entry entry(const char *id, const char *user, uint64_t cpu_us)
 {
 	struct top_entry e = { .sessions = 1, .started = 1000, .idle = UNIT_NONE, .levels = 1 };
 
-	strcpy(e.id, id);
-	strcpy(e.user, user);
+	(void)snprintf(e.id, sizeof(e.id), "%s", id);
+	(void)snprintf(e.user, sizeof(e.user), "%s", user);
 	memset(e.usage, 0xff, sizeof(e.usage));
 	e.usage[0].cpu_us = cpu_us;
 	e.usage[0].throttled_us = 0;
