@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,10 +30,31 @@
 static const uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
 
 /*
+ * The kernel counts what is limited per user (inotify instances and watches, message queues, pending signals, namespaces) for the
+ * owner of a user namespace as well, all the way up. The owner is the effective uid that makes it: were that root, a sandbox that uses
+ * up such a count would use up the host's. So the sandbox's is made as the block's first id, with all capabilities kept; in the
+ * child the new namespace gives everything anew.
+ */
+static int become_owner(uid_t owner, struct carrel_error *err)
+{
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0 || syscall(SYS_setresuid, -1, owner, -1) < 0)
+		return error_errno(err, "cannot take the sandbox's identity");
+	return 0;
+}
+
+/* Back to root, which must not fail: nothing that follows may run with less. */
+static void become_keeper(void)
+{
+	if (syscall(SYS_setresuid, -1, 0, -1) < 0 || prctl(PR_SET_SECUREBITS, 0) < 0)
+		abort();
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+/*
  * Like fork: the child runs on a copy of this process' memory and never execs, so that its memory belongs to
  * the initial user namespace and nobody inside can trace it.
  */
-static pid_t clone_init(struct keeper *k)
+static pid_t clone_init(struct keeper *k, struct carrel_error *err)
 {
 	int pidfd = -1;
 	struct clone_args args = {
@@ -44,10 +68,17 @@ static pid_t clone_init(struct keeper *k)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)k->cgroup_fds[0];
 	}
+	int r = become_owner(k->ids.uid_base, err);
+	if (r < 0)
+		return r;
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		return 0;
+	r = pid < 0 ? error_errno(err, "cannot clone into new namespaces") : 0;
+	become_keeper();
 	if (pid > 0)
 		k->init_pidfd = pidfd;
-	return pid;
+	return r < 0 ? r : pid;
 }
 
 static void close_cgroup_fds(struct keeper *k)
@@ -78,12 +109,12 @@ int sandbox_clone(struct keeper *k, struct carrel_error *err)
 	int host = pinned_enter(PINNED_TEMPLATE, err);
 	if (host < 0)
 		return host;
-	pid_t pid = clone_init(k);
+	pid_t pid = clone_init(k, err);
 	if (pid == 0) {
 		close(host);
 		init_main(k, steal_fd(&theirs)); /* never returns */
 	}
-	int r = pid < 0 ? error_errno(err, "cannot clone into new namespaces") : 0;
+	int r = pid < 0 ? pid : 0;
 	int back = pinned_leave(host, r < 0 ? NULL : err);
 	if (r < 0 || back < 0)
 		return r < 0 ? r : back;

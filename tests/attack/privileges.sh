@@ -232,3 +232,33 @@ test_no_new_privs_by_policy() {
 	policy ''
 	expect_eq 0000000000000000 "$output"
 }
+
+# What the kernel counts per user, it counts for the owner of a user namespace as well: here the user's own block, and not
+# root, who would then have none left.
+test_counts_of_the_user_are_not_roots() {
+	local most pid
+
+	most=$(($(</proc/sys/fs/inotify/max_user_instances) + 10))
+	ssh "${ssh_options[@]}" -l u1 127.0.0.1 "$probe inotify $most" >"$work/taken" 2>&1 </dev/null &
+	client=$!
+	wait_until 10 test -s "$work/taken"
+	[ "$(<"$work/taken")" -ge $((most - 10)) ] || fail "only $(<"$work/taken") instances inside"
+	expect_status 0 "$B/tests/helpers/inside_probe" inotify 1
+	end_client
+	nothing_left
+
+	# Made as root, a namespace takes root's.
+	mkfifo "$work/mapped"
+	: >"$work/taken"
+	unshare --user --keep-caps sh -c 'read -r line <"$1"; shift; exec setpriv --reuid 0 --regid 0 --clear-groups "$@"' sh \
+		"$work/mapped" "$B/tests/helpers/inside_probe" inotify $most >"$work/taken" &
+	pid=$!
+	wait_until 10 sh -c "[ \$(readlink /proc/$pid/ns/user) != \$(readlink /proc/self/ns/user) ]"
+	echo '0 100000 10' >/proc/$pid/uid_map
+	echo '0 100000 10' >/proc/$pid/gid_map
+	echo go >"$work/mapped"
+	wait_until 10 test -s "$work/taken"
+	expect_status 1 "$B/tests/helpers/inside_probe" inotify 1
+	kill $pid
+	wait $pid || true
+}

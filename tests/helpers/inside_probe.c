@@ -8,6 +8,7 @@
  *	inside_probe core PID        change its limit of core files, with setrlimit (PID 0: itself) and prlimit
  *	inside_probe filecaps FILE   give FILE every capability
  *	inside_probe mount DIR       mount a tmpfs there
+ *	inside_probe inotify COUNT   make that many instances, say how many there are, and keep them
  *	inside_probe caps            print the permitted capabilities, as in /proc/self/status
  *
  * core prints what the limit is then, caps what they are, and the others "done" or the errno's name, with exit status
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -126,6 +128,19 @@ static int print_caps(void)
 	return 0;
 }
 
+static int try_inotify(const char *text)
+{
+	int count = 0, wanted = (int)strtol(text, NULL, 10);
+
+	while (count < wanted && inotify_init1(IN_CLOEXEC) >= 0)
+		count++;
+	printf("%d\n", count);
+	fflush(stdout);
+	if (count > 1)
+		pause();
+	return count < wanted;
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "", *what = argc > 2 ? argv[2] : "";
@@ -133,9 +148,9 @@ int main(int argc, char **argv)
 		const char *word;
 		int (*run)(const char *);
 	} tries[] = {
-		{ "ptrace", try_ptrace }, { "vm", try_vm },	{ "mem", try_mem },
-		{ "pidfd", try_pidfd },	  { "core", try_core }, { "filecaps", try_filecaps },
-		{ "mount", try_mount },
+		{ "ptrace", try_ptrace }, { "vm", try_vm },	      { "mem", try_mem },
+		{ "pidfd", try_pidfd },	  { "core", try_core },	      { "filecaps", try_filecaps },
+		{ "mount", try_mount },	  { "inotify", try_inotify },
 	};
 
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]) && argc == 3; i++)
@@ -143,5 +158,6 @@ int main(int argc, char **argv)
 			return tries[i].run(what);
 	if (argc == 2 && strcmp(word, "caps") == 0)
 		return print_caps();
-	errx(2, "usage: inside_probe ptrace|vm|mem|pidfd|core PID | filecaps FILE | mount DIR | caps");
+	errx(2, "usage: inside_probe ptrace|vm|mem|pidfd|core PID | filecaps FILE | mount DIR | inotify "
+		"COUNT | caps");
 }
