@@ -94,6 +94,7 @@ $(B)/tests/unit/test_top: $(B)/ctl/top_sample.o
 $(B)/tests/unit/test_limits: $(B)/keeper/limits_text.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o
 $(B)/tests/unit/test_alpine: $(B)/ctl/alpine.o
+$(B)/tests/unit/test_kmsg: $(B)/keeper/kmsg.o
 
 units: $(UNITS) ## build the unit tests
 

@@ -25,6 +25,7 @@
 #define CARREL_IMAGES	 CARREL_STATE_DIR "/images"    /* NAME/{rootfs,manifest} */
 #define CARREL_DOWNLOADS CARREL_STATE_DIR "/downloads" /* what `image fetch` has so far */
 #define CARREL_USERS	 CARREL_STATE_DIR "/users"     /* UID/{upper,work,home,owner,image} */
+#define CARREL_FAULTS	 CARREL_STATE_DIR "/faults"    /* 0700, UID and UID.old: see faults.h */
 
 #define CARREL_RUN_DIR	 "/run/carrel"		     /* 0711 root, a private tmpfs */
 #define CARREL_SESSIONS	 CARREL_RUN_DIR "/sessions"  /* 0711, ID/{record,socket,control} */

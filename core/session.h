@@ -17,6 +17,12 @@
 
 #define SESSION_ID_MAX 24
 
+/*
+ * The file beside the record that says why the session ended, when nobody else can: empty until then, and removed with the
+ * session.
+ */
+#define SESSION_ENDED "ended"
+
 struct session_record {
 	char id[SESSION_ID_MAX];
 	uid_t uid;

@@ -33,6 +33,7 @@ static const struct ctl_verb verbs[] = {
 	{ "set", NULL, "USER KEY=VALUE...", "change limits of a user's sessions, at once", 0, 2, 99, true,
 	  verb_set },
 	{ "apply", NULL, "", "give live sessions the limits of the config", 0, 0, 0, true, verb_apply },
+	{ "faults", NULL, "[USER]", "list the limits that were reached", CTL_JSON, 0, 1, true, verb_faults },
 	{ "gc", NULL, "", "remove what crashes left behind", 0, 0, 0, true, verb_gc },
 	{ "image", "import", "NAME SOURCE",
 	  "unpack a tar archive, oci:DIR or docker-archive:FILE as an image", CTL_NO_SFTP, 2, 2, true,
@@ -50,7 +51,6 @@ static const struct ctl_verb verbs[] = {
 
 	{ .name = "doctor" },
 	{ .name = "enter" },
-	{ .name = "faults" },
 	{ .name = "rootfs" },
 };
 
@@ -87,10 +87,10 @@ static void print_help(FILE *out)
 				  verb->sub ? verb->sub : "", verb->arguments);
 		fprintf(out, "  %-28s %s\n", call, verb->summary);
 	}
-	fputs("\nlist, show, top, explain, image list and image verify take --json. The exit status is 0 "
-	      "when done, 1 for "
-	      "a failure,\n"
-	      "2 for a wrong command line. See carrelctl(8) and carrel.conf(5).\n",
+	fputs("\nlist, show, top, explain, faults, image list and image verify take --json. The exit status "
+	      "is\n"
+	      "0 when done, 1 for a failure, 2 for a wrong command line. See carrelctl(8) and "
+	      "carrel.conf(5).\n",
 	      out);
 }
 

@@ -57,6 +57,7 @@ struct ctl_verb {
 int verb_apply(const struct ctl_args *args);
 int verb_check(const struct ctl_args *args);
 int verb_explain(const struct ctl_args *args);
+int verb_faults(const struct ctl_args *args);
 int verb_gc(const struct ctl_args *args);
 int verb_image_build(const struct ctl_args *args);
 int verb_image_fetch(const struct ctl_args *args);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/faults.h"
 #include "core/paths.h"
 #include "core/session.h"
 #include "core/wire.h"
@@ -122,12 +124,38 @@ static int collect_sessions(void)
 	return status;
 }
 
+/* Of accounts that are gone, with their files: until then the history is worth keeping. */
+static int collect_faults(void)
+{
+	struct carrel_error err = { 0 };
+	_cleanup_free_ uid_t *uids = NULL;
+	_cleanup_close_ int dir = faults_open(&err);
+	ssize_t n = dir < 0 ? dir : faults_users(dir, &uids, &err);
+	int status = n < 0 ? ctl_fail(&err) : CTL_DONE;
+
+	for (ssize_t i = 0; i < n; i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), CARREL_USERS "/%u", uids[i]);
+		errno = 0;
+		if (access(path, F_OK) == 0 || getpwuid(uids[i]) || (errno && errno != ENOENT))
+			continue;
+		if (faults_remove(dir, uids[i], &err) < 0)
+			status = ctl_fail(&err);
+		else
+			printf("removed the faults of uid %u\n", uids[i]);
+	}
+	return status;
+}
+
 int verb_gc(const struct ctl_args *args)
 {
 	struct carrel_error err = { 0 };
 
 	(void)args;
 	int status = collect_sessions();
+	if (collect_faults() != CTL_DONE)
+		status = CTL_FAILED;
 	int removed = staging_sweep(&err);
 	if (removed < 0)
 		return ctl_fail(&err);

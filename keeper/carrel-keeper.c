@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "ask.h"
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/log.h"
@@ -34,11 +35,13 @@
 #include "ending.h"
 #include "keeper.h"
 #include "limits.h"
+#include "oom.h"
 #include "rootfs.h"
 #include "sandbox.h"
 #include "scope.h"
 #include "slot.h"
 #include "supervise.h"
+#include "watch.h"
 
 #define STOP_TIMEOUT_MS	 10000
 #define LOCK_TIMEOUT_MS	 10000
@@ -136,6 +139,10 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 		r = slot_lock_user(k, err);
 	if (r == 0)
 		r = slot_open(k, err);
+	if (r == 0)
+		r = oom_protect(k, err);
+	if (r == 0)
+		r = ask_open(k, err);
 	if (r < 0)
 		return r;
 
@@ -185,6 +192,7 @@ static void close_session(struct keeper *k, enum ending ending)
 	close_fd(&k->home_fd);
 	close_fd(&k->limits_fd);
 	close_fd(&k->ssh_fd);
+	close_fd(&k->disk_fd);
 	while (k->cgroup_fds_count > 0)
 		close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
 	if (!k->record.id[0])
@@ -214,7 +222,11 @@ static int run_open(struct keeper *k)
 		r = answer_ready(k, &err);
 	alarm(0);
 	if (r == 0) {
-		close_session(k, supervise(k));
+		ask_serve(k);
+		watch_start(k);
+		enum ending ending = supervise(k);
+		watch_stop(k);
+		close_session(k, ending);
 		return 0;
 	}
 	close_session(k, ENDING_NONE);
@@ -335,9 +347,11 @@ int main(int argc, char **argv)
 		.home_fd = -EBADF,
 		.limits_fd = -EBADF,
 		.ssh_fd = -EBADF,
+		.disk_fd = -EBADF,
 		.scope_fd = -EBADF,
 		.init_pidfd = -EBADF,
 		.sync_fd = -EBADF,
+		.ask_fds = { -EBADF, -EBADF },
 	};
 
 	/* Before getopt, which changes the order of argv. */

@@ -17,23 +17,12 @@
 #include "guard.h"
 #include "notice.h"
 #include "slot.h"
+#include "watch.h"
 
 /* A session at its processor limit may take a while to pass on why it ends. init waits for 1000 of them. */
 #define TELL_TIMEOUT_MS 1500
 /* The kernel ends every process of the sandbox before init is dead. */
 #define DEATH_TIMEOUT_MS 2000
-
-/* How many of the group the kernel has killed because it was out of memory. */
-static uint64_t count_kills(struct cgroup_tree *tree, const char *group)
-{
-	char text[1024];
-	const char *file = cgroup_is_v2(tree, "memory") ? "memory.events" : "memory.oom_control";
-
-	if (cgroup_read(tree, "memory", group, file, text, sizeof(text)) < 0)
-		return 0;
-	uint64_t kills = usage_parse_stat(text, "oom_kill");
-	return kills == UNIT_NONE ? 0 : kills;
-}
 
 enum ending ending_refine(struct keeper *k, enum ending ending)
 {
@@ -44,7 +33,7 @@ enum ending ending_refine(struct keeper *k, enum ending ending)
 	    waitid(P_PIDFD, (id_t)k->init_pidfd, &info, WEXITED | WNOWAIT | WNOHANG) < 0)
 		return ending;
 	bool killed = info.si_code == CLD_KILLED && info.si_status == SIGKILL;
-	return killed && count_kills(k->cgroups, k->record.cgroup) > 0 ? ENDING_MEMORY : ending;
+	return killed && watch_killed_lately() ? ENDING_MEMORY : ending;
 }
 
 void ending_tell(struct keeper *k, enum ending ending)
@@ -59,6 +48,10 @@ void ending_tell(struct keeper *k, enum ending ending)
 	case ENDING_IDLE:
 	case ENDING_LIFETIME:
 		notice_end(k, TELL_TIMEOUT_MS, guard_reason());
+		break;
+	case ENDING_MEMORY:
+		/* init, which would say it, is dead. */
+		slot_note_end(k->record.id, "the session ended: out of memory");
 		break;
 	default:
 		break;

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/fs.h"
 #include "init_serve.h"
 #include "sandbox.h"
 #include "seccomp.h"
@@ -89,18 +88,25 @@ static int enter_cgroup(int sync_fd, struct carrel_error *err)
 	return unshare(CLONE_NEWCGROUP) < 0 ? error_errno(err, "cannot unshare the cgroup namespace") : 0;
 }
 
-/* Everything but the two sockets that init works with was the keeper's. */
-static int close_others(int *sync_fd, int *listen_fd, struct carrel_error *err)
+/* Everything but the three sockets that init works with was the keeper's. */
+static int close_others(struct keeper *k, int *sync_fd, struct carrel_error *err)
 {
-	/* Both end up below 5: first out of the way, then into place. */
-	int sync = fcntl(*sync_fd, F_DUPFD_CLOEXEC, 10), listen = fcntl(*listen_fd, F_DUPFD_CLOEXEC, 10);
+	int *keep[] = { sync_fd, &k->listen_fd, &k->ask_fds[1] };
+	const int first = STDERR_FILENO + 1, end = first + (int)ARRAY_SIZE(keep);
+	int aside[ARRAY_SIZE(keep)];
 
-	if (sync < 0 || listen < 0 || dup3(sync, 3, O_CLOEXEC) < 0 || dup3(listen, 4, O_CLOEXEC) < 0 ||
-	    close_range(5, ~0u, 0) < 0)
-		return error_errno(err, "cannot close descriptors");
-	*sync_fd = 3;
-	*listen_fd = 4;
-	return 0;
+	/* First out of the way, then into place. */
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		aside[i] = fcntl(*keep[i], F_DUPFD_CLOEXEC, 10);
+		if (aside[i] < 0)
+			return error_errno(err, "cannot duplicate descriptors");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		*keep[i] = dup3(aside[i], first + (int)i, O_CLOEXEC);
+		if (*keep[i] < 0)
+			return error_errno(err, "cannot duplicate descriptors");
+	}
+	return close_range((unsigned)end, ~0u, 0) < 0 ? error_errno(err, "cannot close descriptors") : 0;
 }
 
 static int raise_loopback(struct carrel_error *err)
@@ -110,15 +116,6 @@ static int raise_loopback(struct carrel_error *err)
 
 	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? error_errno(err, "cannot bring up loopback")
 							       : 0;
-}
-
-/* The OOM killer prefers a session over the system; raising the value needs no right. */
-static void be_killable(void)
-{
-	char text[16];
-
-	if (fs_read_at(AT_FDCWD, "/proc/self/oom_score_adj", text, sizeof(text)) > 0 && text[0] == '-')
-		(void)fs_write_at(AT_FDCWD, "/proc/self/oom_score_adj", "0");
 }
 
 /* What ps shows inside; the keeper's arguments name the client's address. */
@@ -142,7 +139,7 @@ static int furnish(struct keeper *k, int *sync_fd, struct carrel_error *err)
 	int r = block_signals(err);
 
 	if (r == 0)
-		r = close_others(sync_fd, &k->listen_fd, err);
+		r = close_others(k, sync_fd, err);
 	if (r == 0)
 		r = unshare_rest(err);
 	if (r == 0)
@@ -163,7 +160,6 @@ static int furnish(struct keeper *k, int *sync_fd, struct carrel_error *err)
 		r = enter_cgroup(*sync_fd, err);
 	if (r < 0)
 		return r;
-	be_killable();
 	set_title(k);
 	if (k->policy.seccomp == SECCOMP_DEFAULT)
 		r = seccomp_load(err);

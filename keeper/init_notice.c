@@ -27,7 +27,7 @@ static bool tell(const struct connection *c, uint32_t kind, const char *text)
 	if (kind != WIRE_ENDED && (ioctl(c->fd, SIOCOUTQ, &unread) < 0 || unread > UNREAD_MAX))
 		return false;
 	snprintf(message.text, sizeof(message.text), "%s", text);
-	return send(c->fd, &message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(message);
+	return init_send(c->fd, &message, sizeof(message)) == 0;
 }
 
 static void tell_all(const struct server *s, uint32_t kind, const char *text)
@@ -133,6 +133,9 @@ bool notice_take(struct server *s)
 	case NOTICE_COUNT:
 		activity = describe(s);
 		reply(s, message.serial, &activity);
+		return true;
+	case NOTICE_TOLD:
+		report_told(s, message.serial);
 		return true;
 	case NOTICE_ASK:
 		ask(s, message.serial);

@@ -34,7 +34,7 @@ static void forget_request(struct spawn_request *r)
 	r->strings = NULL;
 }
 
-static void drop(struct server *s, size_t index)
+void connection_drop(struct server *s, size_t index)
 {
 	struct connection *c = &s->list[index];
 
@@ -168,7 +168,7 @@ static void deliver_signal(const struct connection *c, int number)
 {
 	static const int allowed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT };
 
-	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
+	for (size_t i = 0; !c->ended && i < ARRAY_SIZE(allowed); i++)
 		if (number == allowed[i])
 			kill(-c->pid,
 			     number); /* its own process group; the pid is not reaped while it is here */
@@ -196,24 +196,6 @@ static bool read_message(struct connection *c)
 	return true;
 }
 
-static void report_end(struct server *s, pid_t pid, int status)
-{
-	struct wire_message m = { .kind = WIRE_EXITED, .value = WEXITSTATUS(status) };
-
-	if (WIFSIGNALED(status)) {
-		m.kind = WIRE_SIGNALED;
-		m.value = WTERMSIG(status);
-	}
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->list[i].pid != pid)
-			continue;
-		(void)send(s->list[i].fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
-		s->cut_off = false;
-		drop(s, i);
-		return;
-	}
-}
-
 static void reap(struct server *s, int signals)
 {
 	struct signalfd_siginfo info;
@@ -225,7 +207,7 @@ static void reap(struct server *s, int signals)
 		report_end(s, pid, status);
 }
 
-/* Backwards, because drop() moves the last one into the gap. */
+/* Backwards, because connection_drop() moves the last one into the gap. */
 static void serve_connections(struct server *s, const struct pollfd *fds)
 {
 	int64_t now = fs_now_ms();
@@ -239,9 +221,9 @@ static void serve_connections(struct server *s, const struct pollfd *fds)
 			keep = now < c->deadline;
 		if (keep)
 			continue;
-		if (c->pid)
+		if (c->pid && !c->ended)
 			s->cut_off = true;
-		drop(s, i);
+		connection_drop(s, i);
 	}
 }
 
@@ -254,9 +236,13 @@ static int patience(const struct server *s)
 		if (!s->list[i].pid)
 			ms = REQUEST_TIMEOUT_MS;
 	}
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->list[i].ended)
+			ms = REPORT_MS;
+	}
 	if (s->question) {
 		int64_t left = s->answer_by - fs_now_ms();
-		ms = left > 0 ? (int)left : 0;
+		ms = left <= 0 ? 0 : ms >= 0 && ms < left ? ms : (int)left;
 	}
 	return ms;
 }
@@ -284,6 +270,7 @@ void init_serve(const struct keeper *k, int sync_fd)
 		if (fds[KEEPER].revents && !notice_take(&s))
 			return;
 		serve_connections(&s, fds + FIRST);
+		report_overdue(&s);
 		notice_answer(&s);
 		if (fds[SIGNALS].revents)
 			reap(&s, signals);

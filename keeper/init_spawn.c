@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "core/cleanup.h"
 #include "core/text.h"
 #include "init.h"
@@ -280,13 +281,15 @@ static int become_user(const struct keeper *k, const struct spawn_request *r, co
 	return err;
 }
 
-/* The child. Every descriptor beyond the first three closes by its O_CLOEXEC, the connection included. */
+/* The child, as init's copy until it has asked. Every descriptor beyond the first three closes by its O_CLOEXEC, the connection included. */
 static _Noreturn void run(const struct keeper *k, const struct spawn_request *r, const struct command *c,
 			  int connection)
 {
 	char text[200];
 
-	int err = become_user(k, r, c);
+	int err = ask_score(k);
+	if (err == 0)
+		err = become_user(k, r, c);
 	if (err < 0) {
 		snprintf(text, sizeof(text), "cannot start a process in the sandbox: %s", strerror(-err));
 		say(connection, WIRE_FAILED, 125, text, NULL, 0);

@@ -60,9 +60,13 @@ struct keeper {
 	int home_fd;   /* detached mount of the private home */
 	int limits_fd; /* detached mount with the file of limits, see limits.h */
 	int ssh_fd;    /* detached idmapped mount of ~/.ssh, or -EBADF */
+	int disk_fd;   /* where the user's files are, for as long as the session is watched */
 
 	int init_pidfd;
 	int sync_fd; /* socket to init: one byte from us, then READY or an error from it */
+
+	int ask_fds[2]; /* a socket: the keeper's end, and that of init and what it forks, see ask.h */
+	int oom_score;	/* oom_score_adj of the user's processes */
 
 	char *title; /* the argv area, for init's name in ps */
 	size_t title_size;

@@ -35,6 +35,13 @@ int notice_send(struct keeper *k, const char *fmt, ...)
 	return put(k, &message);
 }
 
+void notice_told(struct keeper *k, uint32_t serial)
+{
+	const struct notice_message message = { .kind = NOTICE_TOLD, .serial = serial };
+
+	(void)send(k->sync_fd, &message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 int64_t notice_ask(struct keeper *k)
 {
 	struct notice_message message = { .kind = NOTICE_ASK };

@@ -18,6 +18,7 @@ enum notice_kind {
 	NOTICE_END,	 /* keeper: the same, as the last that they hear. init answers when they have left */
 	NOTICE_ASK,	 /* keeper: what goes on in the session? init asks the carrel-shells, and answers */
 	NOTICE_COUNT,	 /* keeper: the same, as far as init knows by itself. It answers at once */
+	NOTICE_TOLD,	 /* keeper: the answer to ask_look, with its serial */
 	NOTICE_ANSWER,	 /* init, with the serial of what it answers */
 };
 
@@ -46,6 +47,9 @@ int notice_send(struct keeper *k, const char *fmt, ...) __attribute__((format(pr
 
 /* Say the same as the last line of all, and wait at most timeout_ms until everybody has heard it. */
 void notice_end(struct keeper *k, int timeout_ms, const char *text);
+
+/* Everything was said. */
+void notice_told(struct keeper *k, uint32_t serial);
 
 /* Ask what goes on. Returns the question's serial, never 0, or -errno. */
 int64_t notice_ask(struct keeper *k);

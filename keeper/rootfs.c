@@ -252,6 +252,8 @@ int rootfs_open(struct keeper *k, struct carrel_error *err)
 	k->home_fd = mountfd_clone(k->user_fd, "home", attrs, -1, err);
 	if (k->home_fd < 0)
 		return k->home_fd;
+	/* Of the same filesystem, and under the same quota, as all of the user's files; the mount itself is init's. */
+	k->disk_fd = openat(k->user_fd, "home", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return k->policy.share_ssh_dir ? sshdir_open(k, err) : 0;
 }
 

@@ -120,6 +120,7 @@ int sandbox_clone(struct keeper *k, struct carrel_error *err)
 		return r < 0 ? r : back;
 	k->record.init = pid;
 	close_fd(&k->listen_fd); /* init's now */
+	close_fd(&k->ask_fds[1]);
 	close_cgroup_fds(k);
 	r = write_map(pid, "uid_map", k->ids.uid_base, err);
 	if (r == 0)

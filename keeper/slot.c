@@ -217,6 +217,23 @@ static int make_record(struct keeper *k, int dir_fd, struct carrel_error *err)
 	return session_write(k->record_fd, r, err);
 }
 
+/* For everybody to read: the name of the session is not a secret of its user's. */
+static int make_ended(int dir_fd, const char *id, struct carrel_error *err)
+{
+	_cleanup_close_ int fd = openat(dir_fd, SESSION_ENDED,
+					O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	return fd < 0 ? error_errno(err, "cannot make '%s' of session '%s'", SESSION_ENDED, id) : 0;
+}
+
+void slot_note_end(const char *id, const char *why)
+{
+	char path[64];
+
+	if (text_format(path, sizeof(path), CARREL_SESSIONS "/%s/" SESSION_ENDED, id) == 0)
+		(void)fs_write_at(AT_FDCWD, path, why);
+}
+
 static int make_directory(struct keeper *k, struct carrel_error *err)
 {
 	_cleanup_close_ int sessions = open(CARREL_SESSIONS, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -253,6 +270,8 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 					     k->user.uid, k->record.id);
 	if (r == 0)
 		r = make_record(k, dir, err);
+	if (r == 0)
+		r = make_ended(dir, k->record.id, err);
 	if (r < 0)
 		return r;
 	k->control_fd = make_socket(k->record.id, "control", SOCK_SEQPACKET, 0, err);
@@ -264,7 +283,7 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 
 int slot_remove(const char *id, struct carrel_error *err)
 {
-	static const char *const files[] = { "socket", "control", SLOT_REPORTED, "record" };
+	static const char *const files[] = { "socket", "control", SESSION_ENDED, SLOT_REPORTED, "record" };
 	_cleanup_close_ int sessions = open(CARREL_SESSIONS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int dir = sessions < 0 ? -1
 					       : openat(sessions, id,

@@ -26,6 +26,12 @@ int slot_open(struct keeper *k, struct carrel_error *err);
 /* Remove CARREL_SESSIONS/ID. The record goes last: while it is there and locked, the session counts as live. */
 int slot_remove(const char *id, struct carrel_error *err);
 
+/*
+ * Why the session ends, in words for its users, for a carrel-shell that init could not tell. Left in SESSION_ENDED, which
+ * carrel-shell holds open, and so can read when slot_remove has removed it.
+ */
+void slot_note_end(const char *id, const char *why);
+
 /* How many sessions of the user are live besides `except` (may be NULL). The lock is held. */
 int slot_count(uid_t uid, const char *except, struct carrel_error *err);
 

@@ -26,6 +26,7 @@
 #include "core/session.h"
 #include "core/text.h"
 #include "shell/agent.h"
+#include "shell/ended.h"
 #include "shell/relay.h"
 #include "shell/request.h"
 #include "shell/stdio.h"
@@ -127,6 +128,7 @@ static int connect_session(void)
 		quit(STATUS_NO_SESSION, "the session is somebody else's");
 	if (text_format(to.sun_path, sizeof(to.sun_path), "%s/%s/socket", CARREL_SESSIONS, id) < 0)
 		quit(STATUS_NO_SESSION, "CARREL_SESSION does not name a session");
+	ended_open(id);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
@@ -157,12 +159,14 @@ static int status_of(const struct wire_message *last)
 /* No word from init any more, or one that makes no sense. */
 __attribute__((noreturn)) static void quit_unserved(int error)
 {
+	char reason[WIRE_TEXT_MAX];
+
 	switch (error) {
 	case -EAGAIN:
 		quit(STATUS_UNSERVED, "the sandbox does not answer");
 	case -ECONNRESET:
 	case -EPIPE:
-		quit(STATUS_UNSERVED, "the session was ended");
+		quit(STATUS_UNSERVED, ended_reason(reason, sizeof(reason), "the session was ended"));
 	default:
 		quit(STATUS_UNSERVED, "the sandbox gave a wrong answer");
 	}

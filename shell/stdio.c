@@ -19,8 +19,8 @@
 /* The last line of a session is worth some waiting, but not for ever. */
 #define COMPLAINT_MS 5000
 
-/* Stands for 2 after stdio_started: an O_PATH descriptor, or negative. */
-static int stderr_path = -EBADF;
+/* Stands for 2 after stdio_started: the same pipe or file, not waiting for a reader that does not read; or negative. */
+static int stderr_own = -EBADF;
 /* The command had a terminal: whatever it has left its cursor at, we begin a line. */
 static bool on_terminal;
 
@@ -139,31 +139,19 @@ void stdio_handed_over(struct stdio *stdio)
 	let_go(STDOUT_FILENO);
 }
 
-/* The pipe or file behind stderr_path again, not waiting for a reader that does not read. */
-static int reopen_stderr(void)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", stderr_path);
-	return open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
 /*
- * An O_PATH descriptor does not count as a writer of a pipe, so it delays nobody's end of file, and yet leads back to the
- * pipe, should there be something to say later. Where it does not (a socket, or the pipe of another user who
- * ran su) the words matter more than an early end of file, and 2 stays.
+ * Of a description of our own, since the command does not expect its standard error to be non-blocking. We stay a writer of the
+ * pipe for as long as the command runs: what there is to say is often said when it has just been killed, and without a writer
+ * sshd had closed the pipe by then. A command that closes its standard error and goes on thus makes no end of file.
  */
 void stdio_started(const struct stdio *stdio)
 {
 	on_terminal = stdio->terminal;
 	if (stdio->terminal || kind_of(STDERR_FILENO) != KIND_GIVE)
 		return; /* it was not handed over */
-	stderr_path = open("/proc/self/fd/2", O_PATH | O_CLOEXEC);
-	_cleanup_close_ int again = reopen_stderr();
-	if (again >= 0)
+	stderr_own = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (stderr_own >= 0)
 		let_go(STDERR_FILENO);
-	else
-		close_fd(&stderr_path);
 }
 
 int stdio_relay(struct stdio *stdio, int master, struct relay *relay, struct carrel_error *err)
@@ -200,8 +188,7 @@ int stdio_relay(struct stdio *stdio, int master, struct relay *relay, struct car
 static void put_line(const char *text, int timeout_ms)
 {
 	char line[4 * CARREL_ERROR_MAX + 16];
-	_cleanup_close_ int again = stderr_path >= 0 ? reopen_stderr() : -EBADF;
-	struct pollfd p = { .fd = again >= 0 ? again : STDERR_FILENO, .events = POLLOUT };
+	struct pollfd p = { .fd = stderr_own >= 0 ? stderr_own : STDERR_FILENO, .events = POLLOUT };
 
 	int n = snprintf(line, sizeof(line), "%scarrel: %s\n", on_terminal ? "\n" : "", text);
 	if (poll(&p, 1, timeout_ms) != 1 || write(p.fd, line, (size_t)n) < 0)

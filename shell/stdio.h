@@ -39,7 +39,7 @@ int stdio_describe_terminal(struct wire_request *head, struct carrel_error *err)
  */
 void stdio_handed_over(struct stdio *stdio);
 
-/* The command runs: let go of 2 as well, if it was handed over. stdio_complain still reaches it where that is possible. */
+/* The command runs: put 2 aside, if it was handed over, for what there is to say later. */
 void stdio_started(const struct stdio *stdio);
 
 /* Give the streams of this session to the relay; with a terminal, `master` is the inner one's. 0 or -errno. */

@@ -6,9 +6,9 @@ _carrelctl() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='check explain list show top kill set apply gc image version help'
+		words='check explain list show top kill set apply faults gc image version help'
 	elif [ "$verb" = help ] && [ "$COMP_CWORD" = 2 ]; then
-		words='check explain list show top kill set apply gc image version help'
+		words='check explain list show top kill set apply faults gc image version help'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
 		words='import fetch build list verify remove'
 	else
@@ -28,6 +28,7 @@ _carrelctl() {
 			esac
 			;;
 		show:*) words="--json $(carrelctl list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }')" ;;
+		faults:*) words="--json $(compgen -u)" ;;
 		kill:*) words="$(carrelctl list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }')" ;;
 		set:*)
 			if [ "$COMP_CWORD" = 2 ]; then

@@ -82,7 +82,7 @@ test_usage_errors() {
 test_verbs_of_later_versions() {
 	local verb
 
-	for verb in doctor enter faults rootfs; do
+	for verb in doctor enter rootfs; do
 		# shellcheck disable=SC2086 # two words
 		usage_error "'$verb' is not available in this version" $verb
 	done

@@ -155,7 +155,7 @@ test_init_killed_for_want_of_memory() {
 	in_session u1 "$session" 'tail /dev/zero' >/dev/null 2>&1 || true
 	expect_eq '' "$(end_of "$session" || true)"
 	# What runs already does not inherit it.
-	in_session u1 "$session" 'until [ -e /tmp/now ]; do sleep 0.05; done; exec tail /dev/zero' >/dev/null 2>&1 &
+	in_session u1 "$session" 'until [ -e /tmp/now ]; do sleep 0.05; done; echo 0 >/proc/self/oom_score_adj; exec tail /dev/zero' >/dev/null 2>&1 &
 	wait_until 10 pgrep -fx 'sleep 0.05'
 	init=$(init_of "$session")
 	echo 1000 >"/proc/$init/oom_score_adj"

@@ -1,0 +1,160 @@
+/* kmsg.c - see kmsg.h. Run by the keeper, as root. */
+#include "kmsg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+
+#define DEVICE	    "/dev/kmsg"
+#define RECORD_MAX  8192  /* the kernel's own; a shorter buffer is EINVAL */
+#define RECORDS_MAX 65536 /* of one look: more than the log of any kernel holds */
+
+int kmsg_open(void)
+{
+	_cleanup_close_ int fd = open(DEVICE, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
+static bool ends_with(const char *text, size_t length, const char *end)
+{
+	size_t n = strlen(end);
+
+	return length > n && text[length - n - 1] == '/' && strncmp(text + length - n, end, n) == 0;
+}
+
+static int hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* The log has \xHH for what is not printable, and for the backslash. Back to what it was, but for NULs. */
+static void unescape(char *out, size_t size, const char *in, size_t length)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < length && used + 1 < size; i++) {
+		int high = -1, low = -1;
+		if (i + 3 < length && in[i] == '\\' && in[i + 1] == 'x') {
+			high = hex_digit(in[i + 2]);
+			low = hex_digit(in[i + 3]);
+		}
+		if (high < 0 || low < 0 || !(high + low)) {
+			out[used++] = in[i];
+		} else {
+			out[used++] = (char)(high * 16 + low);
+			i += 3;
+		}
+	}
+	out[used] = '\0';
+}
+
+/* The last `word` in `length` bytes: what comes before it, a process' name, may hold one as well. */
+static const char *last(const char *text, size_t length, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (size_t i = length < n ? 0 : length - n + 1; i-- > 0;)
+		if (strncmp(text + i, word, n) == 0)
+			return text + i;
+	return NULL;
+}
+
+/* "oom-kill:…,task_memcg=GROUP,task=NAME,pid=PID,uid=UID" */
+static enum kmsg_kind parse_group(const char *text, size_t length, const char *group, char *name,
+				  unsigned long *pid)
+{
+	const char *memcg = strstr(text, ",task_memcg="), *task = memcg ? strstr(memcg, ",task=") : NULL;
+
+	if (!task)
+		return KMSG_OTHER;
+	memcg += strlen(",task_memcg=");
+	if (!ends_with(memcg, (size_t)(task - memcg), group))
+		return KMSG_OTHER;
+	task += strlen(",task=");
+	const char *end = last(task, length - (size_t)(task - text), ",pid=");
+	if (!end)
+		return KMSG_OTHER;
+	unescape(name, KMSG_NAME_MAX, task, (size_t)(end - task));
+	*pid = strtoul(end + strlen(",pid="), NULL, 10);
+	return KMSG_GROUP;
+}
+
+/* "…: Killed process PID (NAME) total-vm:…, UID:UID …" */
+static enum kmsg_kind parse_user(const char *text, size_t length, uint32_t uid_base, char *name,
+				 unsigned long *pid)
+{
+	const char *killed = strstr(text, ": Killed process "), *end = last(text, length, ") total-vm:");
+	const char *uid = last(text, length, " UID:");
+	char *open;
+
+	if (!killed || !end || !uid || end < killed || uid < end)
+		return KMSG_OTHER;
+	*pid = strtoul(killed + strlen(": Killed process "), &open, 10);
+	unsigned long id = strtoul(uid + strlen(" UID:"), NULL, 10);
+	if (strncmp(open, " (", 2) != 0 || open + 2 > end || id < uid_base || id - uid_base >= IDMAP_COUNT)
+		return KMSG_OTHER;
+	unescape(name, KMSG_NAME_MAX, open + 2, (size_t)(end - open - 2));
+	return KMSG_USER;
+}
+
+enum kmsg_kind kmsg_parse(const char *record, const char *group, uint32_t uid_base, char *name,
+			  unsigned long *pid)
+{
+	const char *text = strchr(record, ';');
+
+	/* "priority,sequence,time,flags;text": what does not come from the kernel itself has a priority of 8 or more. */
+	if (!text || strtoul(record, NULL, 10) > 7)
+		return KMSG_OTHER;
+	text++;
+	size_t length = strcspn(text, "\n");
+	if (strncmp(text, "oom-kill:", 9) == 0)
+		return parse_group(text, length, group, name, pid);
+	return parse_user(text, length, uid_base, name, pid);
+}
+
+struct victims {
+	uint64_t named;
+	uint64_t users; /* not named by group */
+	char user[8][KMSG_NAME_MAX];
+};
+
+void kmsg_read(int fd, const char *group, uint32_t uid_base, uint64_t killed,
+	       void (*victim)(void *data, const char *name), void *data)
+{
+	char record[RECORD_MAX + 1], name[KMSG_NAME_MAX];
+	/* Of the last that was named: the second line comes a little after the process was counted. */
+	static unsigned long named;
+	struct victims v = { 0 };
+	unsigned long pid;
+
+	for (int i = 0; fd >= 0 && i < RECORDS_MAX; i++) {
+		ssize_t n = read(fd, record, RECORD_MAX);
+		if (n < 0 && (errno == EPIPE || errno == EINTR))
+			continue; /* overwritten before it was read */
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		enum kmsg_kind kind = kmsg_parse(record, group, uid_base, name, &pid);
+		if (kind == KMSG_GROUP) {
+			victim(data, name);
+			v.named++;
+			named = pid;
+		} else if (kind == KMSG_USER && pid != named) {
+			if (v.users < ARRAY_SIZE(v.user))
+				memcpy(v.user[v.users], name, sizeof(name));
+			v.users++;
+		}
+	}
+	for (uint64_t i = 0; v.named + v.users == killed && i < v.users && i < ARRAY_SIZE(v.user); i++)
+		victim(data, v.user[i]);
+}

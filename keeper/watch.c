@@ -1,0 +1,288 @@
+/* watch.c - see watch.h. Run by the keeper, as root, on the host. */
+#include "watch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "core/cleanup.h"
+#include "core/faults.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/units.h"
+#include "core/usage.h"
+#include "kmsg.h"
+#include "notice.h"
+#include "watch_groups.h"
+
+#define INTERVAL_MS 1000 /* between two reports of one kind */
+#define SHARED_MS \
+	60000 /* the same where others of the group are told as well, for what may be the doing of one */
+#define RECHECK_MS  50	 /* when a process may just be being killed */
+#define QUIET_MS    50	 /* not looking again so soon bounds what a storm of faults costs */
+#define SILENT_MS   2000 /* where the kernel does not notify */
+#define LATELY_MS   2000
+#define DISK_MS	    5000
+#define DISK_LOW_MS 1000	/* when an eighth or less is left */
+#define DISK_FULL   (64 * 1024) /* bytes left: the last few blocks fit nothing */
+
+enum kind { KIND_MEMORY, KIND_PIDS, KIND_DISK, KIND_INODES, KINDS };
+
+static const char *const kind_names[] = { FAULT_MEMORY, FAULT_PIDS, FAULT_DISK, FAULT_INODES };
+static const char *const level_names[] = { FAULT_SESSION, FAULT_USER, FAULT_GROUP, FAULT_HOST };
+
+/* Faults of one kind that nobody was told of yet. */
+struct pending {
+	uint64_t count;
+	int level;
+	int64_t not_before; /* of the next report */
+	char process[KMSG_NAME_MAX];
+};
+
+/* One keeper, one session. Not in struct keeper, which init inherits a copy of. */
+static struct {
+	struct source *source;
+	struct watch_groups groups;
+	int kmsg;
+	struct pending pending[KINDS];
+	int64_t disk_at, recheck_at;
+	bool full[KINDS];  /* disk and inodes: told, and still so */
+	int64_t killed_at; /* when a process of the session was last seen to have been killed, or 0 */
+	int64_t stopped;
+} watch;
+
+static void add(enum kind kind, int level, uint64_t count)
+{
+	struct pending *p = &watch.pending[kind];
+
+	/* Of several levels in one report the widest is named. */
+	if (!p->count || level > p->level)
+		p->level = level;
+	p->count += count;
+}
+
+static void add_victim(void *data, const char *name)
+{
+	char *process = data;
+
+	if (!*process)
+		snprintf(process, sizeof(watch.pending[0].process), "%s", name);
+}
+
+static void look_at_memory(const struct keeper *k, int64_t now)
+{
+	struct pending *p = &watch.pending[KIND_MEMORY];
+	bool unsure;
+	int level;
+
+	uint64_t killed = watch_killed(&watch.groups, &level, &unsure);
+	watch.recheck_at = unsure ? now + RECHECK_MS : SOURCE_NEVER;
+	if (!killed)
+		return;
+	watch.killed_at = now;
+	if (!p->count)
+		p->process[0] = '\0';
+	add(KIND_MEMORY, level, killed);
+	kmsg_read(watch.kmsg, k->record.cgroup, k->ids.uid_base, killed, add_victim, p->process);
+}
+
+static void look_at_pids(void)
+{
+	int level;
+	uint64_t refused = watch_refused(&watch.groups, &level);
+
+	if (refused)
+		add(KIND_PIDS, level, refused);
+}
+
+/* Told once, and again when there has been room in between. */
+static void note_full(enum kind kind, bool full, bool limited)
+{
+	if (full && !watch.full[kind])
+		add(kind, limited ? LEVEL_USER : LEVEL_HOST, 1);
+	watch.full[kind] = full;
+}
+
+/* Returns how long it need not be looked at again. */
+static int64_t look_at_disk(const struct keeper *k)
+{
+	const struct limits *l = &k->policy.user_limits;
+	struct statvfs st;
+
+	if (k->disk_fd < 0 || fstatvfs(k->disk_fd, &st) < 0)
+		return DISK_MS;
+	note_full(KIND_DISK, st.f_blocks && (uint64_t)st.f_bavail * st.f_frsize < DISK_FULL,
+		  l->disk != UNIT_NONE);
+	note_full(KIND_INODES, st.f_files && st.f_favail == 0, l->inodes != UNIT_NONE);
+	return st.f_bavail <= st.f_blocks / 8 || st.f_favail <= st.f_files / 8 ? DISK_LOW_MS : DISK_MS;
+}
+
+/* What the limit was and what was used at most, from where it is enforced: it may have been changed since the login. */
+static void measure(const struct keeper *k, enum kind kind, int level, struct fault *fault)
+{
+	struct statvfs st = { 0 };
+	struct usage u;
+
+	fault->limit = fault->peak = UNIT_NONE;
+	if (kind == KIND_DISK || kind == KIND_INODES) {
+		if (level == LEVEL_USER)
+			fault->limit = kind == KIND_DISK ? k->policy.user_limits.disk
+							 : k->policy.user_limits.inodes;
+		if (k->disk_fd >= 0 && fstatvfs(k->disk_fd, &st) == 0)
+			fault->peak = kind == KIND_DISK ? (st.f_blocks - st.f_bfree) * st.f_frsize
+							: st.f_files - st.f_ffree;
+		return;
+	}
+	const char *group = watch.groups.level[level == LEVEL_HOST ? LEVEL_SESSION : level].name;
+	if (usage_read(watch.groups.tree, group, &u, NULL) < 0)
+		return;
+	if (level != LEVEL_HOST)
+		fault->limit = kind == KIND_MEMORY ? u.memory_limit : u.pids_limit;
+	if (kind == KIND_MEMORY)
+		fault->peak = u.memory_peak;
+	else
+		fault->peak = u.pids_peak != UNIT_NONE ? u.pids_peak : u.pids;
+}
+
+static void remember(const struct fault *fault)
+{
+	struct carrel_error err = { 0 };
+	_cleanup_close_ int dir = faults_open(&err);
+
+	if (dir < 0 || faults_append(dir, fault, &err) < 0)
+		log_send("carrel-keeper", LOG_ERR, "session '%s': a fault is not in the history: %s",
+			 fault->session, err.msg);
+}
+
+/* In syslog the one word that a user chooses comes last, so that it cannot look like another field. */
+static void report(struct keeper *k, const struct fault *fault)
+{
+	char text[256], limit[24], peak[24];
+
+	(void)notice_send(k, "%s", fault_describe(fault, text, sizeof(text)));
+	snprintf(limit, sizeof(limit), fault->limit == UNIT_NONE ? "-" : "%" PRIu64, fault->limit);
+	snprintf(peak, sizeof(peak), fault->peak == UNIT_NONE ? "-" : "%" PRIu64, fault->peak);
+	log_send("carrel-keeper", LOG_WARNING,
+		 "fault: session='%s' user='%s' kind=%s level=%s limit=%s peak=%s count=%" PRIu64
+		 " process='%s'",
+		 fault->session, fault->user, fault->kind, fault->level, limit, peak, fault->count,
+		 fault->process);
+	remember(fault);
+}
+
+/* "students" of "group-@students": what the rule names, without how. */
+static const char *group_name(const char *group)
+{
+	if (strncmp(group, GROUP_PREFIX, strlen(GROUP_PREFIX)) == 0)
+		group += strlen(GROUP_PREFIX);
+	return *group == '@' ? group + 1 : group;
+}
+
+static void tell(struct keeper *k, enum kind kind, int64_t now)
+{
+	struct pending *p = &watch.pending[kind];
+	struct fault fault = { .time = (uint64_t)time(NULL), .uid = k->user.uid, .count = p->count };
+
+	snprintf(fault.user, sizeof(fault.user), "%s", k->user.name);
+	snprintf(fault.session, sizeof(fault.session), "%s", k->record.id);
+	snprintf(fault.kind, sizeof(fault.kind), "%s", kind_names[kind]);
+	snprintf(fault.level, sizeof(fault.level), "%s", level_names[p->level]);
+	if (p->level == LEVEL_GROUP)
+		snprintf(fault.group, sizeof(fault.group), "%s", group_name(k->policy.group));
+	if (kind == KIND_MEMORY)
+		memcpy(fault.process, p->process, sizeof(p->process));
+	measure(k, kind, p->level, &fault);
+	report(k, &fault);
+	p->not_before = now + (kind == KIND_PIDS && p->level == LEVEL_GROUP ? SHARED_MS : INTERVAL_MS);
+	p->count = 0;
+}
+
+/* Tell what may be told by now. Returns when there is something to do again. */
+static int64_t tell_due(struct keeper *k, int64_t now)
+{
+	int64_t next = watch.disk_at < watch.recheck_at ? watch.disk_at : watch.recheck_at;
+
+	if (watch.groups.silent && next > now + SILENT_MS)
+		next = now + SILENT_MS;
+	for (int i = 0; i < KINDS; i++) {
+		struct pending *p = &watch.pending[i];
+		if (p->count && now >= p->not_before)
+			tell(k, (enum kind)i, now);
+		if (p->count && p->not_before < next)
+			next = p->not_before;
+	}
+	return next;
+}
+
+static void look(struct keeper *k, int64_t now, bool disk)
+{
+	look_at_memory(k, now);
+	look_at_pids();
+	if (disk || now >= watch.disk_at)
+		watch.disk_at = now + look_at_disk(k);
+}
+
+/* After every look the descriptor is left alone for a moment, while more may come. */
+static enum ending run(struct keeper *k, struct source *self, short revents)
+{
+	int64_t now = fs_now_ms();
+
+	look(k, now, false);
+	self->due = tell_due(k, now);
+	self->fd = revents ? -EBADF : watch.groups.epoll;
+	if (revents && self->due > now + QUIET_MS)
+		self->due = now + QUIET_MS;
+	return ENDING_NONE;
+}
+
+void watch_now(struct keeper *k)
+{
+	int64_t now = fs_now_ms(), due;
+
+	look(k, now, true);
+	due = tell_due(k, now);
+	if (watch.source && due < watch.source->due)
+		watch.source->due = due;
+}
+
+void watch_start(struct keeper *k)
+{
+	int64_t now = fs_now_ms();
+
+	memset(&watch, 0, sizeof(watch));
+	watch_groups_open(&watch.groups, k);
+	watch.kmsg = kmsg_open();
+	watch.disk_at = now;
+	watch.recheck_at = SOURCE_NEVER;
+	const struct source source = {
+		.fd = watch.groups.epoll, .events = POLLIN, .due = now + SILENT_MS, .run = run
+	};
+	watch.source = supervise_add(k, &source);
+	if (watch.groups.epoll < 0 || watch.groups.memory_fd < 0 ||
+	    watch.groups.level[LEVEL_SESSION].pids_fd < 0)
+		log_send("carrel-keeper", LOG_WARNING,
+			 "session '%s': the kernel here does not tell when a limit is reached", k->record.id);
+}
+
+void watch_stop(struct keeper *k)
+{
+	int64_t now = fs_now_ms();
+
+	look(k, now, false);
+	for (int i = 0; i < KINDS; i++)
+		if (watch.pending[i].count)
+			tell(k, (enum kind)i, now);
+	watch_groups_close(&watch.groups);
+	close_fd(&watch.kmsg);
+	watch.stopped = now;
+}
+
+bool watch_killed_lately(void)
+{
+	return watch.killed_at && watch.stopped - watch.killed_at < LATELY_MS;
+}
