@@ -52,7 +52,7 @@ screen_matches() { # REGEX, over all lines up to the last that is not empty; eac
 
 # Wait until the screen shows something. What it showed instead is in the message.
 screen_shows() { # REGEX
-	wait_until 10 screen_matches "$1" >/dev/null || {
+	wait_until 30 screen_matches "$1" >/dev/null || {
 		screen_text
 		fail "the screen never showed '$1', but what is above"
 	}
