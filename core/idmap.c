@@ -57,6 +57,11 @@ static int read_ids(int dirfd, const char *path, struct idmap *map)
 		       : -EINVAL;
 }
 
+int idmap_remembered(int user_fd, struct idmap *map)
+{
+	return read_ids(user_fd, IDS_FILE, map);
+}
+
 /* The layout of libsubid's answer (shadow/subid.h), which is loaded only here. */
 struct subid_range_abi {
 	unsigned long start;

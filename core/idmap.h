@@ -25,6 +25,9 @@ struct idmap {
 int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
 	      struct carrel_error *err);
 
+/* The remembered block alone. 0, -ENOENT: there is none yet, or -errno. */
+int idmap_remembered(int user_fd, struct idmap *map);
+
 /*
  * A descriptor of a new user namespace with the given maps, for mount_setattr(MOUNT_ATTR_IDMAP). The lines
  * are of the form user_namespaces(7) describes: "<inside> <outside> <count>\n". Descriptor or -errno.

@@ -1,19 +1,85 @@
 /*
- * storage.h - where a user's own files are: the directory that holds upper, work and home.
+ * storage.h - where a user's own files are, and how much they may be: the directory that holds upper, work and home.
  *
- * Without a limit of disk space, or where the filesystem has project quotas, that is CARREL_USERS/UID itself.
+ * Limits of disk space and files (policy.user_limits.disk and .inodes) are kept by the filesystem of CARREL_USERS where that has
+ * project quotas (project.h), and else by the size of a disk image of the user's own (disk_image.h), in which the three then
+ * are. A user who has an image keeps it. Without limits and without quotas the directory is CARREL_USERS/UID itself.
+ *
+ *	storage.c        what carrelctl asks for: open, apply, usage
+ *	storage_mount.c  what a login needs: directories, room for the login itself, limits
+ *	storage_image.c  into an image, and from one to another
  */
 #ifndef CARREL_STORAGE_H
 #define CARREL_STORAGE_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "error.h"
+#include "idmap.h"
+#include "policy.h"
+
+enum storage_method { STORAGE_PLAIN, STORAGE_PROJECT, STORAGE_IMAGE };
+
+/* "none", "project quota", "disk image". */
+const char *storage_method_name(enum storage_method method);
+
+/* One user's, for the functions below. */
+struct storage {
+	int user_fd; /* CARREL_USERS/UID */
+	uid_t uid;
+	struct idmap ids;
+	uid_t home_uid; /* owner of a new home, on disk */
+	gid_t home_gid;
+	const struct limits *limits; /* user_limits of the policy */
+	bool mounted;		     /* by storage_mount, just now, and by nobody else */
+	int64_t deadline;	     /* of fs_now_ms, for moving files that are there already; 0: none */
+	char note[CARREL_ERROR_MAX]; /* out: what an administrator should know, or "" */
+};
+
+/*
+ * Make the directory ready for a login, and return a detached mount of it, nodev and perhaps nosuid. No session of the user is
+ * live, nothing of theirs is mounted in the vault, and their lock is held. New directories are made; where limits were
+ * not kept so far, the files that are there are taken into them first. The login itself needs room, also when the user has none
+ * left: until storage_settle there is some. -ENOTSUP: there is no way here to keep to the limits. Descriptor or -errno.
+ */
+int storage_mount(struct storage *s, struct carrel_error *err);
+
+/* From here on exactly the limits hold, which is read back. `dir` is a descriptor of the mounted directory. 0 or -errno. */
+int storage_settle(struct storage *s, int dir, struct carrel_error *err);
+
+/* Unmount what is mounted of the user's in the vault: no session of theirs is left. Nothing there is success. */
+int storage_vault_detach(uid_t uid, struct carrel_error *err);
 
 /*
  * Open the directory that holds the user's upper, work and home, while no session of theirs is live and the caller holds the lock of
- * the user (flock on CARREL_USERS/UID). `user_fd` is CARREL_USERS/UID. Returns a descriptor, or -errno.
+ * the user (flock on CARREL_USERS/UID). `user_fd` is CARREL_USERS/UID. An image stays mounted for as long as the descriptor is
+ * open. Returns a descriptor, or -errno.
  */
 int storage_open(int user_fd, uid_t uid, struct carrel_error *err);
+
+/*
+ * Bring a user's storage to these limits now, with sessions live or without, however long that takes; takes the user's lock.
+ * What cannot be done while they have a session is -EBUSY with a message that says so, and is done at the next login after; a
+ * limit that is lower than what is used lets nothing more be written. `note` as in struct storage. A user without files yet
+ * is success. 0 or -errno. Single-threaded callers only (setns).
+ */
+int storage_apply_limits(uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
+			 struct carrel_error *err);
+
+/* The same by a caller that has the user's lock; `user_fd` is CARREL_USERS/UID. */
+int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
+			 struct carrel_error *err);
+
+struct storage_usage {
+	enum storage_method method;
+	uint64_t bytes, inodes;		    /* UNIT_NONE: not known */
+	uint64_t bytes_limit, inodes_limit; /* as they are kept; UNIT_NONE: no limit */
+};
+
+/* What the user's files take. -ENOENT: the user has none yet; method is then the one that these limits (may be NULL) would get. */
+int storage_usage(uid_t uid, const struct limits *limits, struct storage_usage *usage,
+		  struct carrel_error *err);
 
 #endif

@@ -167,6 +167,8 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 		r = sandbox_wait(k, err);
 	if (r == 0)
 		r = cgroup_check_member(k->cgroups, k->record.cgroup, k->record.init, err);
+	if (r == 0)
+		r = rootfs_settle(k, err);
 	return r < 0 ? r : session_write(k->record_fd, &k->record, err);
 }
 
@@ -193,6 +195,7 @@ static void close_session(struct keeper *k, enum ending ending)
 	close_fd(&k->limits_fd);
 	close_fd(&k->ssh_fd);
 	close_fd(&k->disk_fd);
+	close_fd(&k->storage_fd);
 	while (k->cgroup_fds_count > 0)
 		close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
 	if (!k->record.id[0])
@@ -348,6 +351,7 @@ int main(int argc, char **argv)
 		.limits_fd = -EBADF,
 		.ssh_fd = -EBADF,
 		.disk_fd = -EBADF,
+		.storage_fd = -EBADF,
 		.scope_fd = -EBADF,
 		.init_pidfd = -EBADF,
 		.sync_fd = -EBADF,

@@ -229,6 +229,9 @@ static int mount_home(const struct keeper *k, int root, struct carrel_error *err
 	if (k->ssh_fd < 0)
 		return 0;
 	_cleanup_close_ int ssh = open_component(target, ".ssh", 0700);
+	/* No room for a directory is the user's to make, from inside. */
+	if (ssh == -ENOSPC || ssh == -EDQUOT)
+		return 0;
 	if (ssh < 0)
 		return error_set(err, -ssh, "cannot open '.ssh' in the home: %s", strerror(-ssh));
 	r = mountfd_attach(k->ssh_fd, ssh, "", err);

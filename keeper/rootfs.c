@@ -15,9 +15,11 @@
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/image.h"
+#include "core/log.h"
 #include "core/mountfd.h"
 #include "core/paths.h"
 #include "core/pinned.h"
+#include "core/storage.h"
 #include "core/text.h"
 #include "sandbox.h"
 #include "sshdir.h"
@@ -169,64 +171,135 @@ static int clone_overlay(struct keeper *k, const char *at, struct carrel_error *
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-/* Vault work with everything that needs host paths done before: returns the session's rootfs, detached. */
-static int from_vault(struct keeper *k, int image_fd, struct carrel_error *err)
+static bool is_optional(const struct policy *policy)
 {
-	char at[16], root[24];
-	int r = 0;
+	for (const char *const *label = policy->optional; label && *label; label++)
+		if (strcmp(*label, "user_limits.disk") == 0 || strcmp(*label, "user_limits.inodes") == 0)
+			return true;
+	return false;
+}
 
-	_cleanup_close_ int state = mountfd_clone(k->user_fd, "", MOUNT_ATTR_NODEV, -1, err);
-	if (state < 0)
-		return state;
-	snprintf(at, sizeof(at), "/%u", k->user.uid);
-	snprintf(root, sizeof(root), "%s/root", at);
+static struct storage storage_of(const struct keeper *k)
+{
+	return (struct storage){
+		.user_fd = k->user_fd,
+		.uid = k->user.uid,
+		.ids = k->ids,
+		.home_uid = k->ids.uid_base + rootfs_inner_uid(k),
+		.home_gid = k->ids.gid_base + rootfs_inner_gid(k),
+		.limits = &k->policy.user_limits,
+		.deadline = fs_now_ms() + k->request.timeout * (int64_t)1000 / 2,
+	};
+}
+
+/* The directory with the user's upper, work and home, where their limits can be kept, as a detached mount. */
+static int mount_storage(struct keeper *k, struct carrel_error *err)
+{
+	static const struct limits none = { .disk = UNIT_NONE, .inodes = UNIT_NONE };
+	const struct limits *wanted = &k->policy.user_limits;
+	struct storage s = storage_of(k);
+
+	int fd = storage_mount(&s, err);
+	if (fd == -ENOTSUP && wanted->disk != UNIT_NONE)
+		error_context(err, "cannot enforce 'user_limits.disk'");
+	else if (fd == -ENOTSUP)
+		error_context(err, "cannot enforce 'user_limits.inodes'");
+	if (fd == -ENOTSUP && is_optional(&k->policy)) {
+		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, err->msg);
+		s.limits = &none;
+		fd = storage_mount(&s, err);
+	}
+	if (s.note[0])
+		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, s.note);
+	k->storage_mounted = fd >= 0;
+	return fd;
+}
+
+int rootfs_settle(struct keeper *k, struct carrel_error *err)
+{
+	struct storage s = storage_of(k);
+
+	s.mounted = k->storage_mounted;
+	int r = storage_settle(&s, k->storage_fd, err);
+	close_fd(&k->storage_fd);
+	/* Who has had sessions since before the limits may have another. */
+	if (r == -EBUSY && !is_optional(&k->policy))
+		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, err->msg);
+	if (s.note[0])
+		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, s.note);
+	return r == -EBUSY ? 0 : r;
+}
+
+/* The private home. What is mounted in the vault is nosuid, and root inside may have set-id programs at home. */
+static int clone_home(struct keeper *k, const char *at, struct carrel_error *err)
+{
+	bool user = k->policy.login_as == LOGIN_USER;
+	struct mount_attr suid = { .attr_clr = user ? 0 : MOUNT_ATTR_NOSUID };
+	uint64_t attrs = MOUNT_ATTR_NODEV | (user ? MOUNT_ATTR_NOSUID : 0);
+
+	_cleanup_close_ int fd = mountfd_clone(AT_FDCWD, at, attrs, -1, err);
+	if (fd >= 0 && mount_setattr(fd, "", AT_EMPTY_PATH, &suid, sizeof(suid)) < 0)
+		return error_errno(err, "cannot set the attributes of the home");
+	return fd < 0 ? fd : steal_fd(&fd);
+}
+
+/* In the vault: whether the user's overlay is there. If not, neither is what a keeper that was killed half way left. */
+static int find_mounted(const char *at, const char *root, struct carrel_error *err)
+{
 	int host = pinned_enter(PINNED_VAULT, err);
 	if (host < 0)
 		return host;
-	if (!is_mounted(root)) {
-		/* The id map is found in /proc, which the vault has not: out and in again, for the first session. */
-		r = pinned_leave(host, err);
-		if (r < 0)
-			return r;
-		_cleanup_close_ int lower = idmapped_lower(k, image_fd, err);
-		if (lower < 0)
-			return lower;
-		host = pinned_enter(PINNED_VAULT, err);
-		if (host < 0)
-			return host;
-		r = mount_overlay(lower, state, at, err);
-	}
-	_cleanup_close_ int fd = r == 0 ? clone_overlay(k, root, err) : r;
-	r = pinned_leave(host, fd < 0 ? NULL : err);
-	return fd < 0 ? fd : r < 0 ? r : steal_fd(&fd);
+	bool mounted = is_mounted(root);
+	if (!mounted)
+		detach(at);
+	int r = pinned_leave(host, err);
+	return r < 0 ? r : mounted;
 }
 
-/* Directories of the user's state whose owners are the sandbox's root or user. */
-static int ensure_state(struct keeper *k, struct carrel_error *err)
+/* Everything that needs paths of the host or /proc, which the vault has not, and then the vault work. */
+static int mount_first(struct keeper *k, int image_fd, const char *at, struct carrel_error *err)
 {
-	uid_t root = k->ids.uid_base, uid = root + rootfs_inner_uid(k);
-	gid_t group = k->ids.gid_base, gid = group + rootfs_inner_gid(k);
-	const struct {
-		const char *name;
-		mode_t mode;
-		uid_t uid;
-		gid_t gid;
-	} dirs[] = {
-		{ "upper", 0755, root, group }, { "work", 0755, root, group }, { "home", 0700, uid, gid },
-		{ "lower", 0700, 0, 0 },	{ "root", 0700, 0, 0 },
-	};
+	_cleanup_close_ int storage = mount_storage(k, err);
+	if (storage < 0)
+		return storage;
+	_cleanup_close_ int lower = idmapped_lower(k, image_fd, err);
+	if (lower < 0)
+		return lower;
+	int host = pinned_enter(PINNED_VAULT, err);
+	if (host < 0)
+		return host;
+	int r = mount_overlay(lower, storage, at, err);
+	int back = pinned_leave(host, r < 0 ? NULL : err);
+	return r < 0 ? r : back;
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		/* What is there already is the user's to chmod; only a new one gets owner and mode. */
-		if (faccessat(k->user_fd, dirs[i].name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			continue;
-		int fd = fs_ensure_dir_at(k->user_fd, dirs[i].name, dirs[i].mode, dirs[i].uid, dirs[i].gid,
-					  err);
-		if (fd < 0)
-			return fd;
-		close(fd);
+/* The session's rootfs and home, detached, and the storage they are of. */
+static int from_vault(struct keeper *k, int image_fd, struct carrel_error *err)
+{
+	char at[16], root[24], home[24];
+
+	snprintf(at, sizeof(at), "/%u", k->user.uid);
+	snprintf(root, sizeof(root), "%s/root", at);
+	snprintf(home, sizeof(home), "%s/home", at);
+	int r = find_mounted(at, root, err);
+	if (r == 0)
+		r = mount_first(k, image_fd, at, err);
+	if (r < 0)
+		return r;
+	int host = pinned_enter(PINNED_VAULT, err);
+	if (host < 0)
+		return host;
+	k->rootfs_fd = clone_overlay(k, root, err);
+	if (k->rootfs_fd >= 0)
+		k->home_fd = clone_home(k, home, err);
+	r = k->rootfs_fd < 0 ? k->rootfs_fd : k->home_fd < 0 ? k->home_fd : 0;
+	if (r == 0) {
+		k->storage_fd = open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (k->storage_fd < 0)
+			r = error_errno(err, "cannot open the storage of uid %u", k->user.uid);
 	}
-	return 0;
+	int back = pinned_leave(host, r < 0 ? NULL : err);
+	return r < 0 ? r : back;
 }
 
 int rootfs_open(struct keeper *k, struct carrel_error *err)
@@ -240,35 +313,17 @@ int rootfs_open(struct keeper *k, struct carrel_error *err)
 	if (image_fd < 0)
 		return image_fd;
 	memcpy(k->record.image, image, sizeof(k->record.image));
-	r = ensure_state(k, err);
+	r = remember_image(k, image, err);
 	if (r == 0)
-		r = remember_image(k, image, err);
+		r = from_vault(k, image_fd, err);
 	if (r < 0)
 		return r;
-	k->rootfs_fd = from_vault(k, image_fd, err);
-	if (k->rootfs_fd < 0)
-		return k->rootfs_fd;
-	uint64_t attrs = MOUNT_ATTR_NODEV | (k->policy.login_as == LOGIN_USER ? MOUNT_ATTR_NOSUID : 0);
-	k->home_fd = mountfd_clone(k->user_fd, "home", attrs, -1, err);
-	if (k->home_fd < 0)
-		return k->home_fd;
-	/* Of the same filesystem, and under the same quota, as all of the user's files; the mount itself is init's. */
-	k->disk_fd = openat(k->user_fd, "home", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* Of the same filesystem, and under the same limits, as all of the user's files; the mount itself is init's. */
+	k->disk_fd = openat(k->storage_fd, "home", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return k->policy.share_ssh_dir ? sshdir_open(k, err) : 0;
 }
 
 int rootfs_release(uid_t uid, struct carrel_error *err)
 {
-	char at[16];
-	int r = 0;
-
-	int host = pinned_enter_existing(PINNED_VAULT, err);
-	if (host < 0)
-		return host == -ENOENT ? 0 : host;
-	snprintf(at, sizeof(at), "/%u", uid);
-	if (is_mounted(at) && umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-		r = error_errno(err, "cannot unmount the root filesystem of uid %u", uid);
-	rmdir(at);
-	int back = pinned_leave(host, r < 0 ? NULL : err);
-	return r < 0 ? r : back;
+	return storage_vault_detach(uid, err);
 }

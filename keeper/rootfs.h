@@ -3,7 +3,7 @@
  *
  * The user's overlay: lower = the image, read-only, shared, unshifted on disk, through an idmapped mount;
  * upper and work = CARREL_USERS/UID/{upper,work}, whose files carry the shifted ids. An idmapped upper would
- * turn the overlay read-only. It is mounted once per user, in the vault, while they have a session, and
+ * turn the overlay read-only; they may be in a disk image (core/storage.h). It is mounted once per user, in the vault, while they have a session, and
  * each session gets a clone. Needs Linux 5.19.
  */
 #ifndef CARREL_ROOTFS_H
@@ -16,6 +16,12 @@
  * paths here; what is below is resolved by init, inside. The user's lock is held. 0 or -errno.
  */
 int rootfs_open(struct keeper *k, struct carrel_error *err);
+
+/*
+ * The limits of disk and files hold exactly from here on. Until then there is room for the login itself, so this comes after
+ * READY and before any process of the user's. 0 or -errno.
+ */
+int rootfs_settle(struct keeper *k, struct carrel_error *err);
 
 /* Unmount the user's overlay: no session of theirs is left and the lock is held. Not mounted is success. */
 int rootfs_release(uid_t uid, struct carrel_error *err);

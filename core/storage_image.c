@@ -1,0 +1,246 @@
+/* storage_image.c - see storage_internal.h. Used by the keeper and carrelctl, as root, on the host. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "fstree.h"
+#include "storage_internal.h"
+#include "units.h"
+
+#define LINKS "links" /* see struct fstree_copy */
+/* The overlay compares this one of its index with the upper directory, of which the copy is another; without it, it trusts and
+ * writes it anew. */
+#define INDEX_UPPER "trusted.overlay.upper"
+
+#define MKFS_TIMEOUT_MS	 60000
+#define MOUNT_TIMEOUT_MS 8000
+#define LOGIN_MOVE_MAX	 (256ull << 20) /* bytes that are moved in a login from one image to another */
+
+const char *const storage_trees[STORAGE_TREES] = { "upper", "work", "home" };
+
+bool storage_limited(const struct limits *limits)
+{
+	return limits->disk != UNIT_NONE || limits->inodes != UNIT_NONE;
+}
+
+static bool exists(int dirfd, const char *name)
+{
+	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int storage_has_image(int user_fd, struct carrel_error *err)
+{
+	if (exists(user_fd, DISK_IMAGE_NEW) && unlinkat(user_fd, DISK_IMAGE_NEW, 0) < 0)
+		return error_errno(err, "cannot remove '" DISK_IMAGE_NEW "'");
+	if (!exists(user_fd, DISK_IMAGE))
+		return 0;
+	for (size_t i = 0; i < STORAGE_TREES; i++) {
+		if (!exists(user_fd, storage_trees[i]))
+			continue;
+		/* The image is in its place, so all of it is in there. */
+		int r = fs_remove_tree(user_fd, storage_trees[i]);
+		if (r < 0)
+			return error_set(err, -r, "cannot remove '%s' beside the disk image: %s",
+					 storage_trees[i], strerror(-r));
+	}
+	(void)unlinkat(user_fd, "lower", AT_REMOVEDIR);
+	(void)unlinkat(user_fd, "root", AT_REMOVEDIR);
+	return 1;
+}
+
+int storage_plan(const struct storage *s, struct disk_image *plan, struct carrel_error *err)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(s->user_fd, &fs) < 0)
+		return error_errno(err, "cannot ask for the size of the filesystem");
+	disk_image_plan(s->limits, (uint64_t)fs.f_blocks * fs.f_frsize, plan);
+	return 0;
+}
+
+static int mkfs_timeout(const struct storage *s)
+{
+	int64_t left = s->deadline ? s->deadline - fs_now_ms() : MKFS_TIMEOUT_MS;
+
+	return left < 1 ? 1 : left < MKFS_TIMEOUT_MS ? (int)left : MKFS_TIMEOUT_MS;
+}
+
+static int copy_trees(const struct storage *s, int from, int to)
+{
+	struct fstree_copy how = { .deadline = s->deadline };
+	int r = 0;
+
+	if (mkdirat(to, LINKS, 0700) < 0)
+		return -errno;
+	_cleanup_close_ int links = openat(to, LINKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	how.links = links;
+	for (size_t i = 0; links >= 0 && r == 0 && i < STORAGE_TREES; i++) {
+		how.without = strcmp(storage_trees[i], "work") == 0 ? INDEX_UPPER : NULL;
+		if (exists(from, storage_trees[i]))
+			r = fstree_copy(from, storage_trees[i], to, &how);
+	}
+	if (links < 0 || r < 0)
+		return links < 0 ? -errno : r;
+	return fs_remove_tree(to, LINKS);
+}
+
+/* Words for what went wrong with a copy. Whose space ran out shows in what the image has left. */
+static int copy_failed(const struct storage *s, int to, int code, struct carrel_error *err)
+{
+	struct statvfs fs;
+	char disk[32], inodes[32];
+
+	if (code == -ETIMEDOUT)
+		return error_set(
+			err, ETIMEDOUT,
+			"the files of uid %u have to be moved into a disk image for user_limits.disk, which "
+			"takes longer than a login may: run 'carrelctl apply'",
+			s->uid);
+	if (code == -ENOSPC && fstatvfs(to, &fs) == 0 && (fs.f_bavail < 1024 || fs.f_favail == 0))
+		return error_set(
+			err, EDQUOT,
+			"the files of uid %u are more than user_limits.disk = %s and user_limits.inodes = %s "
+			"allow",
+			s->uid, unit_format_size(disk, sizeof(disk), s->limits->disk),
+			unit_format_size(inodes, sizeof(inodes), s->limits->inodes));
+	return error_set(err, -code, "cannot move the files of uid %u into a disk image: %s", s->uid,
+			 strerror(-code));
+}
+
+/* On disk before its name is. */
+static int commit(int user_fd, int root, struct carrel_error *err)
+{
+	_cleanup_close_ int file = openat(user_fd, DISK_IMAGE_NEW, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int dir = openat(user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (file < 0 || dir < 0 || syncfs(root) < 0 || fsync(file) < 0)
+		return error_errno(err, "cannot write the disk image");
+	if (renameat(dir, DISK_IMAGE_NEW, dir, DISK_IMAGE) < 0 || fsync(dir) < 0)
+		return error_errno(err, "cannot rename the disk image");
+	return 0;
+}
+
+static int fill(struct storage *s, int from, int mount, struct carrel_error *err)
+{
+	_cleanup_close_ int root = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0 || fchmod(root, 0700) < 0)
+		return error_errno(err, "cannot open the disk image");
+	int r = copy_trees(s, from, root);
+	return r < 0 ? copy_failed(s, root, r, err) : commit(s->user_fd, root, err);
+}
+
+int storage_move(struct storage *s, int from, const struct disk_image *plan, struct carrel_error *err)
+{
+	int r = disk_image_make(s->user_fd, plan, mkfs_timeout(s), err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int mount = disk_image_mount(s->user_fd, DISK_IMAGE_NEW, MOUNT_TIMEOUT_MS, err);
+	r = mount < 0 ? mount : fill(s, from, mount, err);
+	if (r == 0)
+		return steal_fd(&mount);
+	(void)unlinkat(s->user_fd, DISK_IMAGE_NEW, 0);
+	return r;
+}
+
+/* Whether all that is in `have` is less than the room in `plan`; ext4 itself takes something of either. */
+static bool has_room(const struct disk_image *have, const struct disk_image *plan)
+{
+	return have->used_inodes <= plan->inodes &&
+	       have->used_blocks * have->block_size <= plan->blocks * plan->block_size;
+}
+
+static int open_mounted(const struct storage *s, struct carrel_error *err)
+{
+	return disk_image_mount(s->user_fd, DISK_IMAGE, MOUNT_TIMEOUT_MS, err);
+}
+
+static void remember(struct storage *s, const char *what, const char *why)
+{
+	(void)snprintf(s->note, sizeof(s->note), "%s of uid %u is not as the limits are: %.400s", what,
+		       s->uid, why);
+}
+
+/* With a new image. Where that cannot be, the old one goes on as it is, and the note says why. */
+static void replace_image(struct storage *s, int *mount, const struct disk_image *plan)
+{
+	struct carrel_error failure = { 0 };
+
+	int fd = storage_move(s, *mount, plan, &failure);
+	if (fd < 0) {
+		remember(s, "the disk image", failure.msg);
+		return;
+	}
+	close_fd(mount);
+	*mount = fd;
+}
+
+/* Whether it is as the plan when it has got more blocks. They come with files, as many in each group. */
+static bool can_grow(const struct disk_image *have, const struct disk_image *plan)
+{
+	struct disk_image grown = *have;
+	uint64_t group = 8ull * have->block_size;
+
+	if (!have->blocks || !group || plan->blocks <= have->blocks)
+		return false;
+	uint64_t groups = (have->blocks - 1) / group + 1;
+	grown.blocks = plan->blocks;
+	grown.inodes = have->inodes / groups * ((plan->blocks - 1) / group + 1);
+	return disk_image_fits(&grown, plan);
+}
+
+int storage_refit(struct storage *s, struct carrel_error *err)
+{
+	struct carrel_error failure = { 0 };
+	struct disk_image have = { 0 }, plan = { 0 };
+
+	int r = storage_plan(s, &plan, err);
+	if (r == 0)
+		r = disk_image_read(s->user_fd, DISK_IMAGE, &have, err);
+	_cleanup_close_ int mount = r < 0 ? r : open_mounted(s, err);
+	if (mount < 0 || disk_image_fits(&have, &plan))
+		return mount < 0 ? mount : steal_fd(&mount);
+
+	if (can_grow(&have, &plan) && disk_image_grow(s->user_fd, mount, &plan, &failure) == 0)
+		return steal_fd(&mount);
+	bool roomy = has_room(&have, &plan);
+	if (roomy && (!s->deadline || have.used_blocks * have.block_size <= LOGIN_MOVE_MAX)) {
+		replace_image(s, &mount, &plan);
+		return steal_fd(&mount);
+	}
+	if (have.block_size == plan.block_size && plan.blocks > have.blocks)
+		(void)disk_image_grow(s->user_fd, mount, &plan, &failure);
+	remember(s, "the disk image",
+		 roomy ? "moving what is in it takes longer than a login may: run 'carrelctl apply'"
+		       : "there is more in it than the limits allow");
+	return steal_fd(&mount);
+}
+
+int storage_refit_live(struct storage *s, int dir, struct carrel_error *err)
+{
+	struct disk_image have = { 0 }, plan = { 0 };
+
+	int r = storage_plan(s, &plan, err);
+	if (r == 0)
+		r = disk_image_read(s->user_fd, DISK_IMAGE, &have, err);
+	if (r < 0 || disk_image_fits(&have, &plan))
+		return r;
+	/* More space than before even where the number of files, which goes by groups, is then another than that of the plan. */
+	if (have.block_size == plan.block_size && plan.blocks > have.blocks) {
+		r = disk_image_grow(s->user_fd, dir, &plan, err);
+		if ((r == 0 && can_grow(&have, &plan)) || (r < 0 && r != -EPERM))
+			return r;
+	}
+	return error_set(err, EBUSY,
+			 "the disk image of uid %u is in use: user_limits.disk and user_limits.inodes are "
+			 "applied when "
+			 "the last session has ended",
+			 s->uid);
+}
