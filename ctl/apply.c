@@ -146,6 +146,8 @@ int verb_apply(const struct ctl_args *args)
 		r = change_limits(&all, &err);
 	if (r >= 0)
 		forget_overrides(&all);
+	if (r >= 0)
+		all.failed += apply_storage(config);
 	if (r < 0)
 		ctl_fail(&err);
 	else

@@ -71,6 +71,10 @@ int verb_set(const struct ctl_args *args);
 int verb_show(const struct ctl_args *args);
 int verb_top(const struct ctl_args *args);
 
+/* The part of `apply` for disk space and files, of users with and without sessions. How many it failed for. */
+struct config;
+int apply_storage(const struct config *config);
+
 /* "carrelctl: …" on stderr, with what is not printable escaped. */
 void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ctl_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

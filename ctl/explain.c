@@ -10,6 +10,7 @@
 #include "core/override.h"
 #include "core/paths.h"
 #include "core/policy.h"
+#include "core/storage.h"
 #include "core/text.h"
 #include "core/user.h"
 #include "ctl.h"
@@ -167,6 +168,33 @@ static void print_verdict(const struct user_facts *user, const struct policy *po
 	putchar('\n');
 }
 
+/* How the limits of disk space and files are kept, and what is used of them. */
+static void add_storage(struct table *table, const struct user_facts *user, const struct policy *policy)
+{
+	struct storage_usage usage;
+	struct carrel_error err = { 0 };
+	char bytes[32], limit[32], inodes[32], inodes_limit[32];
+
+	if (geteuid() != 0)
+		return;
+	int r = storage_usage(user->uid, &policy->user_limits, &usage, &err);
+	if (r < 0 && r != -ENOENT) {
+		ctl_warning("%s", err.msg);
+		return;
+	}
+	table_line(table);
+	table_set(table, "setting", "storage");
+	table_set(table, "from", CARREL_USERS "/%u", user->uid);
+	if (usage.bytes == UNIT_NONE)
+		table_set(table, "value", "%s", storage_method_name(usage.method));
+	else
+		table_set(table, "value", "%s, %s of %s, %s of %s files", storage_method_name(usage.method),
+			  unit_format_about_size(bytes, sizeof(bytes), usage.bytes),
+			  unit_format_about_size(limit, sizeof(limit), usage.bytes_limit),
+			  unit_format_size(inodes, sizeof(inodes), usage.inodes),
+			  unit_format_size(inodes_limit, sizeof(inodes_limit), usage.inodes_limit));
+}
+
 /* What else decides whether the next login ends in a sandbox. */
 static void warn_about(const struct user_facts *user, const struct policy *policy)
 {
@@ -190,6 +218,7 @@ static int print_policy(const struct user_facts *user, const struct policy *poli
 		print_verdict(user, policy);
 	for (size_t i = 0; i < config_keys_count; i++)
 		add_setting(table, i, policy);
+	add_storage(table, user, policy);
 	int status = table_print(table);
 	table_free(table);
 	warn_about(user, policy);

@@ -7,6 +7,7 @@
 #include "core/cleanup.h"
 #include "core/override.h"
 #include "core/paths.h"
+#include "core/storage.h"
 #include "core/text.h"
 #include "core/usage.h"
 #include "ctl.h"
@@ -92,7 +93,7 @@ static int change(struct live_user *user, const char *text, struct carrel_error 
 
 static int set(struct live_user *user, const struct ctl_args *args, struct carrel_error *err)
 {
-	char text[OVERRIDE_TEXT_MAX];
+	char text[OVERRIDE_TEXT_MAX], note[CARREL_ERROR_MAX];
 
 	if (user->count == 0)
 		return error_set(err, ENOENT,
@@ -102,9 +103,20 @@ static int set(struct live_user *user, const struct ctl_args *args, struct carre
 	if (lock < 0)
 		return lock;
 	int r = override_load(user->facts.uid, &user->policy, text, err);
+	const struct limits before = user->policy.user_limits, *now = &user->policy.user_limits;
 	if (r == 0)
 		r = set_words(&user->policy, args, text, err);
-	return r < 0 ? r : change(user, text, err);
+	bool storage = before.disk != now->disk || before.inodes != now->inodes;
+	if (r == 0 && storage)
+		r = storage_apply_locked(lock, user->facts.uid, now, note, err);
+	if (r == 0 && storage && *note)
+		r = error_set(err, EBUSY, "%s", note);
+	if (r < 0)
+		return r;
+	r = change(user, text, err);
+	if (r < 0 && storage)
+		(void)storage_apply_locked(lock, user->facts.uid, &before, note, NULL);
+	return r < 0 ? r : r + storage;
 }
 
 int verb_set(const struct ctl_args *args)
