@@ -166,22 +166,27 @@ static int finish(struct change *c, struct carrel_error *err)
 	return r;
 }
 
-/* Of a journal that was being written: a name that fs_replace_at made up. */
-static void remove_temporaries(int user_fd)
+/* Files that were being written, under names that fs_replace_at made up. Returns how many. */
+static int find_temporaries(int user_fd, bool remove)
 {
 	static const char *const files[] = { "." JOURNAL ".", "." STATE_IMAGE ".", "." STATE_OWNER ".",
 					     "." SNAPSHOT_PREFIX };
-	int copy = openat(user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int copy = openat(user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), count = 0;
 	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *entry;
 
 	if (!dir)
 		close_fd(&copy);
 	while (dir && (entry = readdir(dir))) {
-		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-			if (strncmp(entry->d_name, files[i], strlen(files[i])) == 0)
+		for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+			if (strncmp(entry->d_name, files[i], strlen(files[i])) != 0)
+				continue;
+			count++;
+			if (remove)
 				(void)unlinkat(user_fd, entry->d_name, 0);
+		}
 	}
+	return count;
 }
 
 bool change_pending(int user_fd)
@@ -189,11 +194,16 @@ bool change_pending(int user_fd)
 	return faccessat(user_fd, JOURNAL, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
+bool change_remains(int user_fd)
+{
+	return change_pending(user_fd) || find_temporaries(user_fd, false) > 0;
+}
+
 int change_recover(int user_fd, uid_t uid, struct carrel_error *err)
 {
 	struct change c = { .user_fd = user_fd, .uid = uid, .storage_fd = -EBADF, .staging_fd = -EBADF };
 
-	remove_temporaries(user_fd);
+	(void)find_temporaries(user_fd, true);
 	int r = read_journal(&c, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

@@ -65,4 +65,7 @@ int change_recover(int user_fd, uid_t uid, struct carrel_error *err);
 /* Whether something was left: then no session may start before it is finished. */
 bool change_pending(int user_fd);
 
+/* The same, and whether there is a file that was being written and has no use any more. */
+bool change_remains(int user_fd);
+
 #endif

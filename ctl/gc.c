@@ -157,7 +157,7 @@ static int finish_change(struct rootfs *rootfs, void *arg, struct carrel_error *
 
 	_cleanup_close_ int fd = openat(rootfs->users_fd, rootfs->dir,
 					O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || !change_pending(fd))
+	if (fd < 0 || !change_remains(fd))
 		return 0;
 	int r = rootfs_take(rootfs, false, err);
 	if (r == 0)

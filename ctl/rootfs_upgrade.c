@@ -4,6 +4,9 @@
  * What the user changed, added or deleted stays as they have it. What was only copied up, and what they have as the new image has it,
  * goes out of their layer, so that the new image shows. A conflict is a place that both the user and the new image changed: the user's
  * stays, and it is listed, before anything is done.
+ *
+ * On to the image that it is on already is right after that was imported anew, or the user's files came from a backup: an overlay's
+ * references to files are those of one very filesystem, and are left behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -266,9 +269,6 @@ static int open_images(struct upgrade *up, const struct rootfs *rootfs, const ch
 {
 	if (!rootfs->image[0])
 		return error_set(err, ENOENT, "there is no image to upgrade from: the first login gives one");
-	if (strcmp(rootfs->image, image) == 0)
-		return error_set(err, EEXIST, "image '%s' is what the root filesystem is built on already",
-				 image);
 	up->images[OLD] = image_open(rootfs->image, err);
 	up->images[NEW] = up->images[OLD] < 0 ? -EBADF : image_open(image, err);
 	return up->images[OLD] < 0 ? up->images[OLD] : up->images[NEW] < 0 ? up->images[NEW] : 0;

@@ -188,6 +188,16 @@ static int ensure_state(struct keeper *k, struct carrel_error *err)
 	return 0;
 }
 
+/* The overlay remembers which files of which filesystem belong together: an image imported anew and a backup are others. */
+static int explain_stale(const struct keeper *k, const char *image, struct carrel_error *err)
+{
+	return error_set(
+		err, ESTALE,
+		"the root filesystem was not made on this very image '%s': 'carrelctl rootfs upgrade %s "
+		"--image %s' mends it",
+		image, k->user.name, image);
+}
+
 int rootfs_open(struct keeper *k, struct carrel_error *err)
 {
 	char image[IMAGE_NAME_MAX + 1] = "";
@@ -205,6 +215,8 @@ int rootfs_open(struct keeper *k, struct carrel_error *err)
 	if (r < 0)
 		return r;
 	k->rootfs_fd = from_vault(k, image_fd, err);
+	if (k->rootfs_fd == -ESTALE)
+		return explain_stale(k, image, err);
 	if (k->rootfs_fd < 0)
 		return k->rootfs_fd;
 	uint64_t attrs = MOUNT_ATTR_NODEV | (k->policy.login_as == LOGIN_USER ? MOUNT_ATTR_NOSUID : 0);
