@@ -170,7 +170,7 @@ static int finish(struct change *c, struct carrel_error *err)
 static int find_temporaries(int user_fd, bool remove)
 {
 	static const char *const files[] = { "." JOURNAL ".", "." STATE_IMAGE ".", "." STATE_OWNER ".",
-					     "." SNAPSHOT_PREFIX };
+					     "." STATE_OUTCOME ".", "." SNAPSHOT_PREFIX };
 	int copy = openat(user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), count = 0;
 	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *entry;

@@ -5,6 +5,7 @@
  *	ids		its block of ids (idmap.h)
  *	image		the image it was first given, or was upgraded to
  *	snapshot.NAME	what the snapshot NAME is (change.h)
+ *	outcome		what became of the user's last requests from inside, for them to read
  *	journal		a change that is not finished (change.h)
  *
  * and below storage_open()'s directory upper, work, home, snapshots/NAME.
@@ -24,6 +25,7 @@
 
 #define STATE_OWNER   "owner"
 #define STATE_IMAGE   "image"
+#define STATE_OUTCOME "outcome"
 #define STATE_REMOVED ".removed-"
 
 #define STATE_NAME_MAX 128 /* of a directory of CARREL_USERS, with the NUL */

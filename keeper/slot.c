@@ -158,6 +158,8 @@ int slot_lock_user(struct keeper *k, struct carrel_error *err)
 	if (k->users_fd < 0)
 		return k->users_fd;
 	int r = lock_state(k, err);
+	if (r == 0 && fs_read_at(k->user_fd, STATE_OUTCOME, k->outcome, sizeof(k->outcome)) < 0)
+		k->outcome[0] = '\0';
 	return r < 0 ? r : get_ids(k, err);
 }
 
