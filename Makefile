@@ -93,6 +93,7 @@ $(B)/tests/unit/test_agent: $(B)/shell/agent.o
 $(B)/tests/unit/test_top: $(B)/ctl/top_sample.o
 $(B)/tests/unit/test_limits: $(B)/keeper/limits_text.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o
+$(B)/tests/unit/test_self_service: $(B)/keeper/self_service_text.o
 $(B)/tests/unit/test_alpine: $(B)/ctl/alpine.o
 $(B)/tests/unit/test_kmsg: $(B)/keeper/kmsg.o
 

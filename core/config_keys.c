@@ -62,6 +62,13 @@ static const char *check_hostname(const char *text)
 	return NULL;
 }
 
+static const char *check_self_service(const char *text)
+{
+	return strcmp(text, "reset") == 0 || strcmp(text, "snapshot") == 0
+		       ? NULL
+		       : "must be \"reset\" or \"snapshot\"";
+}
+
 /* Set by init itself, or read by loaders and shells before they do anything. A '*' stands for any ending. */
 static const char *const env_refused[] = {
 	"PATH", "HOME", "USER",	    "LOGNAME", "SHELL",	   "MAIL",
@@ -222,6 +229,8 @@ const struct config_key config_keys[] = {
 	{ NULL, "rootfs", KEY_CHOICE, "persistent", rootfs_choices, IN(rootfs),
 	  .unavailable_choices = 1 << ROOTFS_EPHEMERAL,
 	  .help = "whether changes to the root filesystem are kept" },
+	{ NULL, "self_service", KEY_NAMES, "", .check = check_self_service, IN(self_service),
+	  .help = "changes of their own root filesystem that users may ask for from inside" },
 	{ NULL, "login_as", KEY_CHOICE, "root", login_choices, IN(login_as),
 	  .help = "who the user is inside the sandbox" },
 	{ NULL, "shell", KEY_STRING, "/bin/sh", .check = check_shell, IN(shell),

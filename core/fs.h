@@ -53,6 +53,23 @@ int fs_replace_at(int dirfd, const char *name, const char *data, size_t size, mo
  */
 int fs_remove_tree(int dirfd, const char *name);
 
+/* How a tree is copied, and what was. */
+struct fs_copy {
+	int links_fd; /* an empty directory beside the copy: a name for each file that has more than one; left filled */
+	bool (*keep_xattr)(const char *name); /* NULL: all are copied */
+	bool no_clone;			      /* set once the filesystem has refused to share blocks */
+	uint64_t entries, bytes;
+};
+
+/*
+ * Copy from_fd/from (one component, a directory) with all below it to to_fd/to, which must not exist, on the same
+ * filesystem: contents (shared where the filesystem can, holes kept), owners, modes, times, extended attributes, hard links,
+ * symbolic links, device nodes. Follows no link, crosses no mount. Nobody writes to it meanwhile. Several trees with hard
+ * links between them are copied with the same `copy`. 0 or -errno; what was copied until then stays.
+ */
+int fs_copy_tree(int from_fd, const char *from, int to_fd, const char *to, struct fs_copy *copy,
+		 struct carrel_error *err);
+
 /* Take an exclusive lock on an open file, waiting at most timeout_ms. 0, -ETIMEDOUT, -errno. */
 int fs_lock(int fd, int timeout_ms);
 

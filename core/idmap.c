@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -57,16 +58,52 @@ static int read_ids(int dirfd, const char *path, struct idmap *map)
 		       : -EINVAL;
 }
 
-int idmap_remembered(int user_fd, struct idmap *map)
-{
-	return read_ids(user_fd, IDS_FILE, map);
-}
-
 /* The layout of libsubid's answer (shadow/subid.h), which is loaded only here. */
 struct subid_range_abi {
 	unsigned long start;
 	unsigned long count;
 };
+
+/* What a block may not overlap with: systemd gives ids of this range to containers without asking anybody. */
+#define SYSTEMD_FIRST 524288u
+#define SYSTEMD_LAST  1879048191u
+
+static bool is_in(uint32_t base, uint32_t id)
+{
+	return id >= base && id - base < IDMAP_COUNT;
+}
+
+/* A login whose own uid or group is in the block would own files of the sandbox. False: none that NSS lists. */
+static bool has_login(const struct idmap *map, struct carrel_error *why)
+{
+	const struct passwd *entry;
+	bool found = false;
+
+	setpwent();
+	while (!found && (entry = getpwent())) {
+		found = is_in(map->uid_base, entry->pw_uid) || is_in(map->gid_base, entry->pw_gid);
+		if (found)
+			error_set(why, EEXIST, "it has the uid or group of user '%s' in it", entry->pw_name);
+	}
+	endpwent();
+	return found;
+}
+
+bool idmap_is_reserved(const struct idmap *map, struct carrel_error *why)
+{
+	const uint32_t bases[] = { map->uid_base, map->gid_base };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
+		if (bases[i] < IDMAP_COUNT || bases[i] > UINT32_MAX - IDMAP_COUNT)
+			return error_set(why, EINVAL, "it has ids of the system in it"), true;
+		if (bases[i] <= SYSTEMD_LAST && bases[i] + (IDMAP_COUNT - 1) >= SYSTEMD_FIRST)
+			return error_set(why, EEXIST,
+					 "it overlaps with systemd's range for containers, %u-%u",
+					 SYSTEMD_FIRST, SYSTEMD_LAST),
+			       true;
+	}
+	return false;
+}
 
 /* The first range of 65536 ids that `function` of libsubid gives the user; 0 when there is none. */
 static uint32_t subid_first(void *library, const char *function, const char *name)
@@ -78,8 +115,7 @@ static uint32_t subid_first(void *library, const char *function, const char *nam
 	*(void **)&get = dlsym(library, function);
 	int count = get ? get(name, &ranges) : 0;
 	for (int i = 0; i < count && !start; i++)
-		if (ranges[i].count >= IDMAP_COUNT && ranges[i].start >= IDMAP_COUNT &&
-		    ranges[i].start <= UINT32_MAX - IDMAP_COUNT)
+		if (ranges[i].count >= IDMAP_COUNT && ranges[i].start <= UINT32_MAX - IDMAP_COUNT)
 			start = (uint32_t)ranges[i].start;
 	free(ranges);
 	return start;
@@ -113,28 +149,41 @@ static bool overlaps(uint32_t a, uint32_t b)
 	return a < b + IDMAP_COUNT && b < a + IDMAP_COUNT;
 }
 
-/* Whether another user's remembered block overlaps with `map`. Names below users_fd are uids. */
-static int is_taken(int users_fd, uid_t self, const struct idmap *map)
+/*
+ * Whether a remembered block of another state overlaps with `map`, or has the login `self` in it. Every state counts, those kept
+ * aside too. 1: taken, with the reason.
+ */
+static int is_taken(int users_fd, uid_t self, const struct idmap *map, struct carrel_error *why)
 {
 	_cleanup_close_ int copy = openat(users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_dir_ DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+	char mine[16];
+
 	if (!dir)
-		return -errno;
+		return error_errno(why, "cannot read the id blocks of the other users");
 	steal_fd(&copy);
+	snprintf(mine, sizeof(mine), "%u", self);
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		struct idmap other;
-		char path[300], mine[16];
+		char path[300];
 
-		snprintf(mine, sizeof(mine), "%u", self);
 		if (entry->d_name[0] == '.' || strcmp(entry->d_name, mine) == 0 ||
 		    text_format(path, sizeof(path), "%s/" IDS_FILE, entry->d_name) < 0)
 			continue;
 		if (read_ids(users_fd, path, &other) < 0)
 			continue;
 		if (overlaps(map->uid_base, other.uid_base) || overlaps(map->gid_base, other.gid_base))
-			return 1;
+			return error_set(why, EEXIST, "it overlaps with that of '%s'", entry->d_name), 1;
 	}
 	return 0;
+}
+
+/* 1: refused, with the reason. */
+static int refuse(int users_fd, uid_t uid, const struct idmap *map, struct carrel_error *why)
+{
+	if (idmap_is_reserved(map, why) || has_login(map, why))
+		return 1;
+	return is_taken(users_fd, uid, map, why);
 }
 
 static int allocate(int users_fd, uid_t uid, struct idmap *map, struct carrel_error *err)
@@ -142,42 +191,79 @@ static int allocate(int users_fd, uid_t uid, struct idmap *map, struct carrel_er
 	/* Start at a place that depends on the uid, so that the first try is nearly always free. */
 	for (uint32_t i = 0; i < BLOCKS; i++) {
 		map->uid_base = map->gid_base = FIRST_BLOCK + (uid + i) % BLOCKS * IDMAP_COUNT;
-		int taken = is_taken(users_fd, uid, map);
-		if (taken < 0)
-			return error_set(err, -taken, "cannot read the id blocks of the other users");
-		if (!taken)
-			return 0;
+		int taken = refuse(users_fd, uid, map, err);
+		if (taken <= 0)
+			return taken;
 	}
 	return error_set(err, ENOSPC, "no block of user ids is free");
 }
 
-int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
-	      struct carrel_error *err)
+/* The login itself must not be one of the ids of somebody's sandbox, which they could then act as. */
+static int check_self(int users_fd, uid_t uid, struct carrel_error *err)
 {
-	char text[64];
+	_cleanup_close_ int copy = openat(users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_dir_ DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+
+	if (!dir)
+		return error_errno(err, "cannot read the id blocks of the other users");
+	steal_fd(&copy);
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		struct idmap other;
+		char path[300];
+
+		if (entry->d_name[0] == '.' ||
+		    text_format(path, sizeof(path), "%s/" IDS_FILE, entry->d_name) < 0 ||
+		    read_ids(users_fd, path, &other) < 0)
+			continue;
+		if (is_in(other.uid_base, uid))
+			return error_set(err, EEXIST, "uid %u is in the block of ids of the sandbox of '%s'",
+					 uid, entry->d_name);
+	}
+	return 0;
+}
+
+int idmap_read(int user_fd, struct idmap *map, struct carrel_error *err)
+{
 	int r = read_ids(user_fd, IDS_FILE, map);
 
+	return r < 0 ? error_set(err, -r, "cannot read the id block: %s", strerror(-r)) : 0;
+}
+
+static int remember(int user_fd, uid_t uid, const struct idmap *map, struct carrel_error *err)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "%u %u\n", map->uid_base, map->gid_base);
+	int r = fs_replace_at(user_fd, IDS_FILE, text, (size_t)n, 0600);
+
+	return r < 0 ? error_set(err, -r, "cannot remember the id block of uid %u: %s", uid, strerror(-r))
+		     : 0;
+}
+
+int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
+	      struct carrel_error *note, struct carrel_error *err)
+{
+	int r = read_ids(user_fd, IDS_FILE, map);
+
+	note->msg[0] = '\0';
 	if (r == 0)
-		return 0;
+		return is_in(map->uid_base, uid)
+			       ? error_set(err, EEXIST, "uid %u is in its own block of ids", uid)
+			       : 0;
 	if (r != -ENOENT)
 		return error_set(err, -r, "cannot read '" IDS_FILE "' of uid %u: %s", uid, strerror(-r));
-	if (subids_of(name, map)) {
-		r = is_taken(users_fd, uid, map);
-		if (r != 0)
-			return error_set(
-				err, EEXIST,
-				"the ids of '%s' in /etc/subuid or /etc/subgid overlap with another user's",
-				name);
-	} else {
-		r = allocate(users_fd, uid, map, err);
-		if (r < 0)
-			return r;
-	}
-	int n = snprintf(text, sizeof(text), "%u %u\n", map->uid_base, map->gid_base);
-	r = fs_replace_at(user_fd, IDS_FILE, text, (size_t)n, 0600);
+	r = check_self(users_fd, uid, err);
 	if (r < 0)
-		return error_set(err, -r, "cannot remember the id block of uid %u: %s", uid, strerror(-r));
-	return 0;
+		return r;
+	int refused = subids_of(name, map) ? refuse(users_fd, uid, map, note) : -ENOENT;
+	if (refused == 1)
+		error_context(
+			note,
+			"the range of '%s' in /etc/subuid or /etc/subgid, from %u and %u, is not used: it "
+			"gets another",
+			name, map->uid_base, map->gid_base);
+	if (refused != 0)
+		r = allocate(users_fd, uid, map, err);
+	return r < 0 ? r : remember(user_fd, uid, map, err);
 }
 
 static int write_map(pid_t pid, const char *file, const char *text)

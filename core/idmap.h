@@ -4,6 +4,7 @@
 #ifndef CARREL_IDMAP_H
 #define CARREL_IDMAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,14 +20,18 @@ struct idmap {
 /*
  * The block of user `uid`/`name`, whose state directory is open as user_fd: the remembered one from its file
  * "ids", else the first range of at least 65536 ids in /etc/subuid and /etc/subgid (libsubid, loaded
- * only then), else a new one that no other user of users_fd has. Remembered before it is returned.
- * The caller holds the lock on users_fd. 0 or -errno.
+ * only then), else a new one. Remembered before it is returned. No new block overlaps with that of another state, with the uid or
+ * group of a login that NSS lists, or with systemd's range for containers: a range that does is not used, and `note` says why.
+ * -EEXIST: the uid itself is in a sandbox's block. The caller holds the lock on users_fd. 0 or -errno.
  */
 int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
-	      struct carrel_error *err);
+	      struct carrel_error *note, struct carrel_error *err);
 
-/* The remembered block alone. 0, -ENOENT: there is none yet, or -errno. */
-int idmap_remembered(int user_fd, struct idmap *map);
+/* Whether no block may be there, whoever has it: ids of the system, systemd's containers. Sets `why`. */
+bool idmap_is_reserved(const struct idmap *map, struct carrel_error *why);
+
+/* The remembered block alone: -ENOENT when there is none. */
+int idmap_read(int user_fd, struct idmap *map, struct carrel_error *err);
 
 /*
  * A descriptor of a new user namespace with the given maps, for mount_setattr(MOUNT_ATTR_IDMAP). The lines

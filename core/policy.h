@@ -101,9 +101,10 @@ struct policy {
 	bool x11;   /* ssh -X reaches inside */
 	bool no_new_privs;
 	enum policy_seccomp seccomp;
-	uint64_t capabilities;	/* bit N: capability number N stays in the bounding set */
-	const char *const *env; /* names let in beside the built-in ones, NULL-terminated */
-	struct limits limits;	/* each session */
+	uint64_t capabilities;		 /* bit N: capability number N stays in the bounding set */
+	const char *const *self_service; /* what users may ask for from inside, NULL-terminated */
+	const char *const *env;		 /* names let in beside the built-in ones, NULL-terminated */
+	struct limits limits;		 /* each session */
 	struct limits user_limits;
 	struct limits group_limits; /* those of `group` */
 	char group[GROUP_NAME_MAX]; /* the budget the user shares: the name of its cgroup, or "" */

@@ -20,6 +20,7 @@
 #include "session.h"
 #include "storage_internal.h"
 #include "units.h"
+#include "vault.h"
 
 #define LOCK_TIMEOUT_MS	 10000
 #define MOUNT_TIMEOUT_MS 8000
@@ -36,76 +37,9 @@ const char *storage_method_name(enum storage_method method)
 	return names[method];
 }
 
-static bool is_mounted(const char *at)
-{
-	struct statx stx;
-
-	return statx(AT_FDCWD, at, AT_SYMLINK_NOFOLLOW, 0, &stx) == 0 &&
-	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
-}
-
-int storage_vault_open(uid_t uid, struct carrel_error *err)
-{
-	char at[16];
-	int fd = -ENOENT;
-
-	int host = pinned_enter_existing(PINNED_VAULT, err);
-	if (host < 0)
-		return host;
-	snprintf(at, sizeof(at), "/%u", uid);
-	if (is_mounted(at)) {
-		fd = open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			fd = error_errno(err, "cannot open the files of uid %u", uid);
-	}
-	int r = pinned_leave(host, fd < 0 && fd != -ENOENT ? NULL : err);
-	if (r < 0 && fd >= 0)
-		close(fd);
-	return r < 0 ? r : fd;
-}
-
-/*
- * ext4 gives back what was deleted some time after that is on disk, and no longer once it is being unmounted. So write, which then has
- * happened when the session is said to have ended, and where much is left, give back all that is free: 20 ms for 2 GiB, 70 for 64.
- */
-static void write_image(const char *at, int image_fd)
-{
-	struct fstrim_range all = { .len = UINT64_MAX };
-	struct statvfs fs;
-	struct stat st;
-	_cleanup_close_ int fd = open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || syncfs(fd) < 0 || fstat(image_fd, &st) < 0 || fstatvfs(fd, &fs) < 0)
-		return;
-	uint64_t size = (uint64_t)fs.f_blocks * fs.f_frsize, used = size - (uint64_t)fs.f_bfree * fs.f_frsize;
-	if ((uint64_t)st.st_blocks * 512 > used + TRIM_SLACK + size / 16384)
-		(void)ioctl(fd, FITRIM, &all);
-}
-
-int storage_vault_detach(uid_t uid, struct carrel_error *err)
-{
-	char at[16], path[64];
-	int r = 0;
-
-	snprintf(path, sizeof(path), CARREL_USERS "/%u/" DISK_IMAGE, uid);
-	_cleanup_close_ int image = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	int host = pinned_enter_existing(PINNED_VAULT, err);
-	if (host < 0)
-		return host == -ENOENT ? 0 : host;
-	snprintf(at, sizeof(at), "/%u", uid);
-	bool mounted = is_mounted(at);
-	if (mounted && image >= 0)
-		write_image(at, image);
-	if (mounted && umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-		r = error_errno(err, "cannot unmount the root filesystem of uid %u", uid);
-	rmdir(at);
-	int back = pinned_leave(host, r < 0 ? NULL : err);
-	return r < 0 ? r : back;
-}
-
 int storage_open(int user_fd, uid_t uid, struct carrel_error *err)
 {
-	int r = storage_vault_detach(uid, err);
+	int r = vault_release(uid, err);
 	int image = r < 0 ? r : storage_has_image(user_fd, err);
 	if (image < 0)
 		return image;
@@ -144,7 +78,7 @@ static int count_live(uid_t uid, struct carrel_error *err)
 
 static int apply_live(struct storage *s, struct carrel_error *err)
 {
-	_cleanup_close_ int dir = storage_vault_open(s->uid, err);
+	_cleanup_close_ int dir = vault_open_state(s->uid, err);
 
 	if (dir == -ENOENT)
 		return 0; /* it is about to end, or was killed */
@@ -168,7 +102,7 @@ static int needs_nothing(struct storage *s, struct carrel_error *err)
 /* As a login does, so that the next one finds nothing left to do. */
 static int apply_offline(struct storage *s, struct carrel_error *err)
 {
-	int r = storage_vault_detach(s->uid, err);
+	int r = vault_release(s->uid, err);
 	if (r < 0)
 		return r;
 	if ((r = needs_nothing(s, err)) != 0)
@@ -188,11 +122,9 @@ int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, ch
 	struct storage s = { .user_fd = user_fd, .uid = uid, .limits = limits };
 
 	note[0] = '\0';
-	int r = idmap_remembered(user_fd, &s.ids);
-	if (r == -ENOENT)
-		return 0;
+	int r = idmap_read(user_fd, &s.ids, err);
 	if (r < 0)
-		return error_set(err, -r, "cannot read the ids of uid %u: %s", uid, strerror(-r));
+		return r == -ENOENT ? 0 : r;
 	/* A home that is not there yet; init gives it its owner. */
 	s.home_uid = s.ids.uid_base;
 	s.home_gid = s.ids.gid_base;
@@ -293,6 +225,6 @@ int storage_usage(uid_t uid, const struct limits *limits, struct storage_usage *
 	if (faccessat(user_fd, DISK_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return usage_of_project(user_fd, usage, err);
 	usage->method = STORAGE_IMAGE;
-	_cleanup_close_ int dir = storage_vault_open(uid, &ignored);
+	_cleanup_close_ int dir = vault_open_state(uid, &ignored);
 	return usage_of_image(user_fd, dir, usage, err);
 }

@@ -49,9 +49,6 @@ int storage_mount(struct storage *s, struct carrel_error *err);
 /* From here on exactly the limits hold, which is read back. `dir` is a descriptor of the mounted directory. 0 or -errno. */
 int storage_settle(struct storage *s, int dir, struct carrel_error *err);
 
-/* Unmount what is mounted of the user's in the vault: no session of theirs is left. Nothing there is success. */
-int storage_vault_detach(uid_t uid, struct carrel_error *err);
-
 /*
  * Open the directory that holds the user's upper, work and home, while no session of theirs is live and the caller holds the lock of
  * the user (flock on CARREL_USERS/UID). `user_fd` is CARREL_USERS/UID. An image stays mounted for as long as the descriptor is

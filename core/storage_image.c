@@ -23,7 +23,7 @@
 #define MOUNT_TIMEOUT_MS 8000
 #define LOGIN_MOVE_MAX	 (256ull << 20) /* bytes that are moved in a login from one image to another */
 
-const char *const storage_trees[STORAGE_TREES] = { "upper", "work", "home" };
+const char *const storage_trees[STORAGE_TREES] = { "upper", "work", "home", "snapshots" };
 
 bool storage_limited(const struct limits *limits)
 {

@@ -9,14 +9,11 @@
 #include "disk_image.h"
 #include "storage.h"
 
-#define STORAGE_TREES 3
-extern const char *const storage_trees[STORAGE_TREES]; /* upper, work, home */
+#define STORAGE_TREES 4
+extern const char *const storage_trees[STORAGE_TREES]; /* upper, work, home, snapshots */
 
 /* Whether there is a limit at all. */
 bool storage_limited(const struct limits *limits);
-
-/* The user's directory in the vault: a descriptor of it, -ENOENT when it is not mounted there, or -errno. */
-int storage_vault_open(uid_t uid, struct carrel_error *err);
 
 /* --- storage_mount.c --- */
 
@@ -35,7 +32,7 @@ int storage_has_image(int user_fd, struct carrel_error *err);
 int storage_plan(const struct storage *s, struct disk_image *plan, struct carrel_error *err);
 
 /*
- * Move upper, work and home, if they are there, from `from` (CARREL_USERS/UID, or an old image) into a new image, which takes
+ * Move upper, work, home and snapshots, if they are there, from `from` (CARREL_USERS/UID, or an old image) into a new image, which takes
  * the place of the old. Killed at any moment, one of the two is whole. A detached mount of the new one, or -errno; -EDQUOT: it
  * does not fit.
  */

@@ -36,6 +36,7 @@ static int make_dirs(const struct storage *s, int dir, struct carrel_error *err)
 		{ "upper", 0755, s->ids.uid_base, s->ids.gid_base },
 		{ "work", 0755, s->ids.uid_base, s->ids.gid_base },
 		{ "home", 0700, s->home_uid, s->home_gid },
+		{ "snapshots", 0700, 0, 0 },
 		{ "lower", 0700, 0, 0 },
 		{ "root", 0700, 0, 0 },
 	};

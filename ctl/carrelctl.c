@@ -46,12 +46,32 @@ static const struct ctl_verb verbs[] = {
 	{ "image", "verify", "NAME", "say what of an image was changed since it was made", CTL_JSON, 1, 1,
 	  true, verb_image_verify },
 	{ "image", "remove", "NAME", "remove a base image", CTL_FORCE, 1, 1, true, verb_image_remove },
+	{ "rootfs", "list", "", "list the users' root filesystems", CTL_JSON, 0, 0, true, verb_rootfs_list },
+	{ "rootfs", "du", "USER", "show what a root filesystem and its snapshots take", CTL_JSON, 1, 1, true,
+	  verb_rootfs_du },
+	{ "rootfs", "diff", "USER", "show what a user changed in the image", CTL_JSON, 1, 1, true,
+	  verb_rootfs_diff },
+	{ "rootfs", "snapshot", "USER NAME", "keep a root filesystem and home as they are", CTL_KILL, 2, 2,
+	  true, verb_rootfs_snapshot },
+	{ "rootfs", "snapshots", "USER", "list a user's snapshots", CTL_JSON, 1, 1, true,
+	  verb_rootfs_snapshots },
+	{ "rootfs", "rollback", "USER NAME", "go back to a snapshot", CTL_YES | CTL_KILL, 2, 2, true,
+	  verb_rootfs_rollback },
+	{ "rootfs", "drop", "USER NAME", "remove a snapshot", CTL_YES | CTL_KILL, 2, 2, true,
+	  verb_rootfs_drop },
+	{ "rootfs", "reset", "USER", "go back to the bare image", CTL_YES | CTL_KILL | CTL_KEEP_HOME, 1, 1,
+	  true, verb_rootfs_reset },
+	{ "rootfs", "upgrade", "USER", "go on to another image, keeping what the user changed",
+	  CTL_YES | CTL_KILL | CTL_IMAGE | CTL_DRY_RUN | CTL_JSON, 1, 1, true, verb_rootfs_upgrade },
+	{ "rootfs", "export", "USER FILE", "write a root filesystem and home to a tar archive", 0, 2, 2, true,
+	  verb_rootfs_export },
+	{ "rootfs", "remove", "USER", "remove a root filesystem, home and snapshots", CTL_YES | CTL_KILL, 1,
+	  1, true, verb_rootfs_remove },
 	{ "version", NULL, "", "print the version", 0, 0, 0, false, verb_version },
 	{ "help", NULL, "[VERB]", "print this, or the usage of one verb", 0, 0, 2, false, verb_help },
 
 	{ .name = "doctor" },
 	{ .name = "enter" },
-	{ .name = "rootfs" },
 };
 
 /* As in the usage, in this order. */
@@ -59,10 +79,11 @@ static const struct {
 	unsigned option;
 	const char *text;
 } option_texts[] = {
-	{ CTL_BATCH, "--batch" }, { CTL_TIMES, "-n TIMES" },	{ CTL_JSON, "--json" },
-	{ CTL_USERS, "--users" }, { CTL_SORT, "--sort KEY" },	{ CTL_DELAY, "-d SECONDS" },
-	{ CTL_FORCE, "--force" }, { CTL_NO_SFTP, "--no-sftp" }, { CTL_MIRROR, "--mirror URL" },
-	{ CTL_AS, "--as NAME" },
+	{ CTL_BATCH, "--batch" },	  { CTL_TIMES, "-n TIMES" },	{ CTL_JSON, "--json" },
+	{ CTL_USERS, "--users" },	  { CTL_SORT, "--sort KEY" },	{ CTL_DELAY, "-d SECONDS" },
+	{ CTL_FORCE, "--force" },	  { CTL_NO_SFTP, "--no-sftp" }, { CTL_MIRROR, "--mirror URL" },
+	{ CTL_AS, "--as NAME" },	  { CTL_YES, "--yes" },		{ CTL_KILL, "--kill" },
+	{ CTL_KEEP_HOME, "--keep-home" }, { CTL_DRY_RUN, "--dry-run" }, { CTL_IMAGE, "--image NAME" },
 };
 
 static void print_usage(FILE *out, const struct ctl_verb *verb)
@@ -79,7 +100,7 @@ static void print_help(FILE *out)
 	fputs("usage: carrelctl VERB [ARGUMENT...]\n\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct ctl_verb *verb = &verbs[i];
-		char call[64];
+		char call[96];
 
 		if (!verb->run)
 			continue;
@@ -87,10 +108,8 @@ static void print_help(FILE *out)
 				  verb->sub ? verb->sub : "", verb->arguments);
 		fprintf(out, "  %-28s %s\n", call, verb->summary);
 	}
-	fputs("\nlist, show, top, explain, faults, image list and image verify take --json. The exit status "
-	      "is\n"
-	      "0 when done, 1 for a failure, 2 for a wrong command line. See carrelctl(8) and "
-	      "carrel.conf(5).\n",
+	fputs("\nWhat prints a table takes --json. The exit status is 0 when done, 1 for a failure,\n"
+	      "2 for a wrong command line. See carrelctl(8) and carrel.conf(5).\n",
 	      out);
 }
 
@@ -227,6 +246,11 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 		{ "sort", required_argument, NULL, CTL_SORT },
 		{ "mirror", required_argument, NULL, CTL_MIRROR },
 		{ "as", required_argument, NULL, CTL_AS },
+		{ "yes", no_argument, NULL, CTL_YES },
+		{ "kill", no_argument, NULL, CTL_KILL },
+		{ "keep-home", no_argument, NULL, CTL_KEEP_HOME },
+		{ "dry-run", no_argument, NULL, CTL_DRY_RUN },
+		{ "image", required_argument, NULL, CTL_IMAGE },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -255,6 +279,8 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 			args->mirror = optarg;
 		else if (c == CTL_AS)
 			args->as = optarg;
+		else if (c == CTL_IMAGE)
+			args->image = optarg;
 	}
 	args->count = argc - optind;
 	args->words = argv + optind;

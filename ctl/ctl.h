@@ -10,6 +10,7 @@
  *	progress.c       signals and progress of long work
  *	image_*.c        the `image` verbs: import, fetch, busybox (what it is made from); make (how), extract (the confined
  *	                 child: archive, reader, layer), oci, bundle, tree, staging; list, verify, remove
+ *	rootfs_*.c       the `rootfs` verbs; layer*.c walks and compares what they look at
  *
  * A verb reports what went wrong itself, once, and returns the exit status of the program.
  */
@@ -29,6 +30,11 @@ enum ctl_option {
 	CTL_NO_SFTP = 1 << 2,
 	CTL_MIRROR = 1 << 3, /* with ctl_args.mirror */
 	CTL_AS = 1 << 4,     /* with ctl_args.as */
+	CTL_YES = 1 << 5,
+	CTL_KILL = 1 << 6,
+	CTL_KEEP_HOME = 1 << 13,
+	CTL_DRY_RUN = 1 << 14,
+	CTL_IMAGE = 1 << 7, /* with ctl_args.image */
 	CTL_BATCH = 1 << 8,
 	CTL_USERS = 1 << 9,
 	CTL_SORT = 1 << 10,  /* with ctl_args.sort */
@@ -40,7 +46,8 @@ struct ctl_args {
 	unsigned options; /* enum ctl_option: those that were given */
 	int count;	  /* words after the verb */
 	char **words;
-	const char *sort, *times, *delay, *mirror, *as; /* the values of options that have one, or NULL */
+	const char *sort, *times, *delay, *mirror, *as,
+		*image; /* the values of options that have one, or NULL */
 };
 
 struct ctl_verb {
@@ -70,6 +77,26 @@ int verb_list(const struct ctl_args *args);
 int verb_set(const struct ctl_args *args);
 int verb_show(const struct ctl_args *args);
 int verb_top(const struct ctl_args *args);
+int verb_rootfs_diff(const struct ctl_args *args);
+int verb_rootfs_drop(const struct ctl_args *args);
+int verb_rootfs_du(const struct ctl_args *args);
+int verb_rootfs_export(const struct ctl_args *args);
+int verb_rootfs_list(const struct ctl_args *args);
+int verb_rootfs_remove(const struct ctl_args *args);
+int verb_rootfs_reset(const struct ctl_args *args);
+int verb_rootfs_rollback(const struct ctl_args *args);
+int verb_rootfs_snapshot(const struct ctl_args *args);
+int verb_rootfs_snapshots(const struct ctl_args *args);
+int verb_rootfs_upgrade(const struct ctl_args *args);
+
+/*
+ * Before something of a user's is lost: at once CTL_DONE with --yes, else ask on the terminal. CTL_FAILED: the answer was no.
+ * CTL_USAGE: there is no terminal.
+ */
+int ctl_confirm(const struct ctl_args *args, const char *user, const char *what);
+
+/* gc.c: have a keeper remove what is left of a session whose keeper is dead. 0 or -errno. */
+int gc_close_session(const char *id, struct carrel_error *err);
 
 /* The part of `apply` for disk space and files, of users with and without sessions. How many it failed for. */
 struct config;

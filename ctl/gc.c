@@ -1,5 +1,5 @@
 /*
- * gc.c - `carrelctl gc`: what keepers and imports that were killed have left.
+ * gc.c - `carrelctl gc`: what keepers, imports and changes that were killed have left.
  *
  * A session's remains are removed by a keeper, which alone knows how: `carrel-keeper close ID`, see core/wire.h.
  */
@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/change.h"
 #include "core/cleanup.h"
 #include "core/faults.h"
 #include "core/paths.h"
@@ -21,6 +22,7 @@
 #include "core/wire.h"
 #include "ctl.h"
 #include "image_staging.h"
+#include "rootfs.h"
 
 #define CLOSE_TIMEOUT_MS 60000
 
@@ -79,7 +81,7 @@ static int read_answer(int fd, struct carrel_error *err)
 	return error_set(err, EIO, "%s", line + 1);
 }
 
-static int close_session(const char *id, struct carrel_error *err)
+int gc_close_session(const char *id, struct carrel_error *err)
 {
 	int pair[2], status;
 
@@ -115,7 +117,7 @@ static int collect_sessions(void)
 		if (r == 1)
 			continue;
 		if (r == 0)
-			r = close_session(ids[i], &err);
+			r = gc_close_session(ids[i], &err);
 		if (r < 0)
 			status = ctl_fail(&err);
 		else
@@ -148,12 +150,50 @@ static int collect_faults(void)
 	return status;
 }
 
+/* Of users without a session: a change that was interrupted. */
+static int finish_change(struct rootfs *rootfs, void *arg, struct carrel_error *err)
+{
+	bool *failed = arg;
+
+	_cleanup_close_ int fd = openat(rootfs->users_fd, rootfs->dir,
+					O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || !change_remains(fd))
+		return 0;
+	int r = rootfs_take(rootfs, false, err);
+	if (r == 0)
+		printf("finished the interrupted change of '%s'\n", rootfs->dir);
+	else if (r != -EBUSY)
+		*failed = true, ctl_fail(err);
+	return 0;
+}
+
+static int collect_rootfs(void)
+{
+	struct carrel_error err = { 0 };
+	bool failed = false;
+
+	if (access(CARREL_USERS, F_OK) < 0)
+		return CTL_DONE;
+	if (rootfs_each(finish_change, &failed, &err) < 0)
+		return ctl_fail(&err);
+	_cleanup_close_ int users = open(CARREL_USERS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int n = users < 0 ? error_errno(&err, "cannot open '" CARREL_USERS "'") : state_sweep(users, &err);
+	if (n < 0)
+		return ctl_fail(&err);
+	if (n > 0)
+		printf("removed %d root filesystem%s that %s being removed\n", n, n == 1 ? "" : "s",
+		       n == 1 ? "was" : "were");
+	return failed ? CTL_FAILED : CTL_DONE;
+}
+
 int verb_gc(const struct ctl_args *args)
 {
 	struct carrel_error err = { 0 };
 
 	(void)args;
 	int status = collect_sessions();
+	if (collect_rootfs() != CTL_DONE)
+		status = CTL_FAILED;
 	if (collect_faults() != CTL_DONE)
 		status = CTL_FAILED;
 	int removed = staging_sweep(&err);

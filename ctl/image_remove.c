@@ -5,27 +5,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/change.h"
 #include "core/cleanup.h"
-#include "core/fs.h"
 #include "core/image.h"
 #include "core/paths.h"
 #include "core/session.h"
-#include "core/text.h"
+#include "core/state.h"
 #include "ctl.h"
 #include "image_staging.h"
 
 #define NAMED_MAX 3 /* users to name in a refusal */
 
-/* Whether the user whose state directory this is was given the image. */
-static bool is_pinned(int users_fd, const char *uid, const char *image)
+/* Whether the user whose state directory this is was given the image, or has a snapshot on it. */
+static bool is_pinned(int users_fd, const char *state, const char *image)
 {
-	char path[64], pinned[IMAGE_NAME_MAX + 2];
+	_cleanup_free_ struct snapshot *list = NULL;
+	char pinned[IMAGE_NAME_MAX + 1];
+	_cleanup_close_ int fd = openat(users_fd, state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (text_format(path, sizeof(path), "%s/image", uid) < 0 ||
-	    fs_read_at(users_fd, path, pinned, sizeof(pinned)) < 0)
+	if (fd < 0)
 		return false;
-	pinned[strcspn(pinned, "\n")] = '\0';
-	return strcmp(pinned, image) == 0;
+	if (state_read_image(fd, pinned, NULL) == 0 && strcmp(pinned, image) == 0)
+		return true;
+	int n = snapshot_list(fd, &list, NULL);
+	for (int i = 0; i < n; i++)
+		if (strcmp(list[i].image, image) == 0)
+			return true;
+	return false;
 }
 
 /* How many users are pinned to the image; the first few are named in `names`. Or -errno. */

@@ -92,8 +92,10 @@ void table_line(struct table *table)
 		table->failed = true;
 }
 
-static void set_text(struct table *table, const char *column, const char *text)
+void table_set_text(struct table *table, const char *column, const char *text)
 {
+	if (!table)
+		return;
 	for (size_t i = 0; table->line && i < COLUMNS_MAX && table->columns[i].name; i++) {
 		if (strcmp(table->columns[i].name, column) != 0 || table->at[i] < 0)
 			continue;
@@ -113,7 +115,7 @@ void table_set(struct table *table, const char *column, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	set_text(table, column, text);
+	table_set_text(table, column, text);
 }
 
 void table_set_number(struct table *table, const char *column, uint64_t number)
@@ -133,7 +135,7 @@ void table_set_time(struct table *table, const char *column, uint64_t seconds)
 	if (table->json ? gmtime_r(&when, &parts) : localtime_r(&when, &parts))
 		(void)strftime(text, sizeof(text), table->json ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d %H:%M",
 			       &parts);
-	set_text(table, column, text);
+	table_set_text(table, column, text);
 }
 
 int table_print(struct table *table)

@@ -36,6 +36,9 @@ void table_set(struct table *table, const char *column, const char *fmt, ...)
 /* Set a cell to a number, for JSON; UNIT_NONE leaves it null. */
 void table_set_number(struct table *table, const char *column, uint64_t number);
 
+/* The same of a text that may be long, such as a path. */
+void table_set_text(struct table *table, const char *column, const char *text);
+
 /* Set a cell to a time, seconds since the epoch: local time for people, ISO 8601 in UTC as JSON. */
 void table_set_time(struct table *table, const char *column, uint64_t seconds);
 

@@ -39,6 +39,7 @@
 #include "rootfs.h"
 #include "sandbox.h"
 #include "scope.h"
+#include "self_service.h"
 #include "slot.h"
 #include "supervise.h"
 #include "watch.h"
@@ -206,6 +207,8 @@ static void close_session(struct keeper *k, enum ending ending)
 		return;
 	if (slot_clear(k->record.id, &k->cgroups, STOP_TIMEOUT_MS, &err) < 0)
 		log_send("carrel-keeper", LOG_ERR, "session '%s': %s", k->record.id, err.msg);
+	else if (ending != ENDING_NONE)
+		self_service_carry_out(k);
 	slot_unlock(k);
 }
 

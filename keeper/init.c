@@ -24,6 +24,7 @@
 #include "init_serve.h"
 #include "sandbox.h"
 #include "seccomp.h"
+#include "self_service.h"
 
 /* Signals that the sandbox sends to PID 1 have no effect: all are blocked, SIGCHLD is read from a signalfd. */
 static int block_signals(struct carrel_error *err)
@@ -156,6 +157,8 @@ static int furnish(struct keeper *k, int *sync_fd, struct carrel_error *err)
 		r = init_mount_all(k, err);
 	if (r == 0)
 		r = init_add_account(k, err);
+	if (r == 0)
+		r = self_service_offer(k, err);
 	if (r == 0)
 		r = enter_cgroup(*sync_fd, err);
 	if (r < 0)

@@ -26,13 +26,14 @@
 #include "init_forward.h"
 #include "init_sftp.h"
 #include "rootfs.h"
+#include "self_service.h"
 
 #define ENV_MAX 128
 #define TTY_GID 5
 
 static const char path_root[] =
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" SFTP_BUNDLE_BIN;
-static const char path_user[] = "PATH=/usr/local/bin:/usr/bin:/bin:" SFTP_BUNDLE_BIN;
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" SFTP_BUNDLE_BIN;
+static const char path_user[] = "/usr/local/bin:/usr/bin:/bin:" SFTP_BUNDLE_BIN;
 
 /* What may come in beside the policy's own list. init is the gate: carrel-shell is the user's process. */
 static const char *const env_allowed[] = { "TERM", "COLORTERM",	     "LANG",	  "LC_*",
@@ -99,10 +100,12 @@ static const char *login_name(const struct keeper *k)
 
 static void build_env(const struct keeper *k, struct command *c)
 {
-	char mail[300];
+	char mail[300], path[160];
 	bool root = k->policy.login_as == LOGIN_ROOT;
 
-	add_env(c, root ? path_root : path_user);
+	snprintf(path, sizeof(path), "%s%s", root ? path_root : path_user,
+		 self_service_any(&k->policy) ? ":" SELF_SERVICE_BIN : "");
+	make_env(c, "PATH", path);
 	make_env(c, "HOME", init_home(k, c->home, sizeof(c->home)));
 	make_env(c, "USER", login_name(k));
 	make_env(c, "LOGNAME", login_name(k));

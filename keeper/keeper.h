@@ -70,6 +70,8 @@ struct keeper {
 	int ask_fds[2]; /* a socket: the keeper's end, and that of init and what it forks, see ask.h */
 	int oom_score;	/* oom_score_adj of the user's processes */
 
+	char outcome[4096]; /* of the user's last requests from inside (self_service.h), or "" */
+
 	char *title; /* the argv area, for init's name in ps */
 	size_t title_size;
 };

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -17,15 +16,14 @@
 #include "core/image.h"
 #include "core/log.h"
 #include "core/mountfd.h"
+#include "core/overlay.h"
 #include "core/paths.h"
 #include "core/pinned.h"
+#include "core/state.h"
 #include "core/storage.h"
 #include "core/text.h"
 #include "sandbox.h"
 #include "sshdir.h"
-
-#define IMAGE_FILE	"image" /* the image the user was first given: they stay on it */
-#define BUSY_TIMEOUT_MS 3000
 
 uid_t rootfs_inner_uid(const struct keeper *k)
 {
@@ -42,34 +40,20 @@ gid_t rootfs_inner_gid(const struct keeper *k)
 }
 
 /* The image of the user: the remembered one, else the policy's, remembered from now on. */
-static int pinned_image(struct keeper *k, char *name, size_t size, struct carrel_error *err)
+static int pinned_image(struct keeper *k, char name[IMAGE_NAME_MAX + 1], struct carrel_error *err)
 {
-	ssize_t n = fs_read_at(k->user_fd, IMAGE_FILE, name, size);
+	int r = state_read_image(k->user_fd, name, err);
 
-	if (n >= 0) {
-		name[strcspn(name, "\n")] = '\0';
-		return image_name_valid(name)
-			       ? 0
-			       : error_set(err, EINVAL, "the remembered image of uid %u is damaged",
-					   k->user.uid);
-	}
-	if (n != -ENOENT)
-		return error_set(err, (int)-n, "cannot read the remembered image of uid %u: %s", k->user.uid,
-				 strerror((int)-n));
-	return text_format(name, size, "%s", k->policy.image);
+	if (r == -ENOENT)
+		return text_format(name, IMAGE_NAME_MAX + 1, "%s", k->policy.image);
+	return r < 0 ? error_context(err, "uid %u", k->user.uid) : 0;
 }
 
 static int remember_image(struct keeper *k, const char *name, struct carrel_error *err)
 {
-	char line[IMAGE_NAME_MAX + 2];
-
-	if (faccessat(k->user_fd, IMAGE_FILE, F_OK, 0) == 0)
+	if (faccessat(k->user_fd, STATE_IMAGE, F_OK, 0) == 0)
 		return 0;
-	int n = snprintf(line, sizeof(line), "%s\n", name);
-	int r = fs_replace_at(k->user_fd, IMAGE_FILE, line, (size_t)n, 0600);
-	return r < 0 ? error_set(err, -r, "cannot remember the image of uid %u: %s", k->user.uid,
-				 strerror(-r))
-		     : 0;
+	return state_write_image(k->user_fd, name, err);
 }
 
 /* The image as the sandbox shall see it: owners shifted into the user's block, read-only. */
@@ -81,31 +65,6 @@ static int idmapped_lower(struct keeper *k, int image_fd, struct carrel_error *e
 		return userns;
 	int fd = mountfd_clone(image_fd, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, userns, err);
 	return fd < 0 ? error_context(err, "image '%s'", k->record.image) : fd;
-}
-
-/*
- * The overlay itself, in the vault. index=on makes a second mount of the same upper fail with EBUSY; the
- * mounts of a session that has just ended go away a moment after its last process, so EBUSY is waited for.
- */
-static int make_overlay(const char *at, struct carrel_error *err)
-{
-	int64_t deadline = fs_now_ms() + BUSY_TIMEOUT_MS;
-	char lower[32], upper[32], work[32];
-	const struct mountfd_option options[] = {
-		{ "source", "carrel" }, { "lowerdir", lower }, { "upperdir", upper },
-		{ "workdir", work },	{ "index", "on" },     { "redirect_dir", "nofollow" },
-		{ "metacopy", "off" },	{ NULL, NULL },
-	};
-
-	snprintf(lower, sizeof(lower), "%s/lower", at);
-	snprintf(upper, sizeof(upper), "%s/upper", at);
-	snprintf(work, sizeof(work), "%s/work", at);
-	for (;;) {
-		int fd = mountfd_new("overlay", options, MOUNT_ATTR_NODEV, err);
-		if (fd != -EBUSY || fs_now_ms() > deadline)
-			return fd;
-		poll(NULL, 0, 2);
-	}
 }
 
 static int attach_below(int fd, const char *at, const char *name, struct carrel_error *err)
@@ -135,7 +94,7 @@ static int mount_overlay(int lower_fd, int state_fd, const char *at, struct carr
 	int r = mountfd_attach(state_fd, AT_FDCWD, at, err);
 	if (r == 0)
 		r = attach_below(lower_fd, at, "lower", err);
-	_cleanup_close_ int fd = r == 0 ? make_overlay(at, err) : r;
+	_cleanup_close_ int fd = r == 0 ? overlay_new(at, err) : r;
 	if (fd >= 0)
 		r = attach_below(fd, at, "root", err);
 	if (fd >= 0 && r == 0)
@@ -302,28 +261,36 @@ static int from_vault(struct keeper *k, int image_fd, struct carrel_error *err)
 	return r < 0 ? r : back;
 }
 
+/* The overlay remembers which files of which filesystem belong together: an image imported anew and a backup are others. */
+static int explain_stale(const struct keeper *k, const char *image, struct carrel_error *err)
+{
+	return error_set(
+		err, ESTALE,
+		"the root filesystem was not made on this very image '%s': 'carrelctl rootfs upgrade %s "
+		"--image %s' mends it",
+		image, k->user.name, image);
+}
+
 int rootfs_open(struct keeper *k, struct carrel_error *err)
 {
-	char image[sizeof(k->record.image)] = "";
+	char image[IMAGE_NAME_MAX + 1] = "";
 
-	int r = pinned_image(k, image, sizeof(image), err);
+	int r = pinned_image(k, image, err);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int image_fd = image_open(image, err);
 	if (image_fd < 0)
 		return image_fd;
-	memcpy(k->record.image, image, sizeof(k->record.image));
+	memcpy(k->record.image, image, sizeof(image));
 	r = remember_image(k, image, err);
 	if (r == 0)
 		r = from_vault(k, image_fd, err);
+	if (r == -ESTALE)
+		return explain_stale(k, image, err);
 	if (r < 0)
 		return r;
 	/* Of the same filesystem, and under the same limits, as all of the user's files; the mount itself is init's. */
 	k->disk_fd = openat(k->storage_fd, "home", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	state_mark_login(k->user_fd);
 	return k->policy.share_ssh_dir ? sshdir_open(k, err) : 0;
-}
-
-int rootfs_release(uid_t uid, struct carrel_error *err)
-{
-	return storage_vault_detach(uid, err);
 }

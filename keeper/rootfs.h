@@ -23,9 +23,6 @@ int rootfs_open(struct keeper *k, struct carrel_error *err);
  */
 int rootfs_settle(struct keeper *k, struct carrel_error *err);
 
-/* Unmount the user's overlay: no session of theirs is left and the lock is held. Not mounted is success. */
-int rootfs_release(uid_t uid, struct carrel_error *err);
-
 /* The container ids that the user's processes run as. */
 uid_t rootfs_inner_uid(const struct keeper *k);
 gid_t rootfs_inner_gid(const struct keeper *k);

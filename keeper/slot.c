@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,48 +13,94 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "core/change.h"
 #include "core/cleanup.h"
 #include "core/fs.h"
+#include "core/log.h"
 #include "core/override.h"
 #include "core/paths.h"
+#include "core/state.h"
 #include "core/text.h"
+#include "core/vault.h"
 #include "core/wire.h"
 #include "ending.h"
-#include "rootfs.h"
 
-#define OWNER_FILE	 "owner" /* "<uid> <name> <unix time of creation>\n" */
 #define STALE_TIMEOUT_MS 2000
 #define RECORD_LOCK_MS	 1000
+#define STATE_ATTEMPTS	 16
 
-/* The account that the state belongs to: written at the first login, compared at every later one. */
-static int check_owner(struct keeper *k, struct carrel_error *err)
+/* Sessions that began under another budget stay there, and so do all of the user's until the last has ended. */
+static void follow(const char *id, char *above, size_t size)
 {
-	char text[160], want[96];
-	int n = snprintf(want, sizeof(want), "%u %s ", k->user.uid, k->user.name);
+	struct session_record record;
 
-	if (n < 0 || (size_t)n >= sizeof(want))
-		return error_set(err, ENAMETOOLONG, "the name of uid %u is too long", k->user.uid);
-	ssize_t size = fs_read_at(k->user_fd, OWNER_FILE, text, sizeof(text));
-	if (size >= 0)
-		return strncmp(text, want, (size_t)n) == 0
-			       ? 0
-			       : error_set(err, EEXIST,
-					   "the files of uid %u were made for another account: "
-					   "move " CARREL_USERS "/%u away first",
-					   k->user.uid, k->user.uid);
-	if (size != -ENOENT)
-		return error_set(err, (int)-size, "cannot read '" OWNER_FILE "' of uid %u: %s", k->user.uid,
-				 strerror((int)-size));
-	n = snprintf(text, sizeof(text), "%s%" PRIu64 "\n", want, (uint64_t)time(NULL));
-	int r = fs_replace_at(k->user_fd, OWNER_FILE, text, (size_t)n, 0600);
-	return r < 0 ? error_set(err, -r, "cannot write '" OWNER_FILE "' of uid %u: %s", k->user.uid,
-				 strerror(-r))
-		     : 0;
+	if (session_read(id, &record, NULL) == 0 && cgroup_name_up(record.cgroup))
+		(void)text_format(above, size, "%s", record.cgroup);
+}
+
+/* Clear the stale ones, count the live ones, and say below which group their groups are, if there are any. */
+static int clear_and_count(struct keeper *k, char *above, size_t size, struct carrel_error *err)
+{
+	_cleanup_free_ char **ids = NULL;
+	int live = 0, n = session_list(k->user.uid, &ids, err);
+
+	for (int i = 0; i < n; i++) {
+		int alive = session_alive(ids[i], err);
+		if (alive == 0)
+			alive = slot_clear_stale(ids[i], &k->cgroups, STALE_TIMEOUT_MS, err);
+		else if (alive == 1 && ++live == 1)
+			follow(ids[i], above, size);
+		if (alive < 0)
+			return error_context(err, "cannot clear the ended session '%s'", ids[i]);
+	}
+	return n < 0 ? n : live;
+}
+
+/* The account that the state belongs to: written at the first login. 1: it is another one's. */
+static int check_owner(struct keeper *k, struct state_owner *owner, struct carrel_error *err)
+{
+	int r = state_read_owner(k->user_fd, owner, err);
+
+	if (r == -ENOENT)
+		return state_write_owner(k->user_fd, k->user.uid, k->user.name, err);
+	if (r < 0)
+		return error_context(err, "uid %u", k->user.uid);
+	return owner->uid != k->user.uid || strcmp(owner->name, k->user.name) != 0;
+}
+
+/*
+ * The uid had another account before: what that has left is nobody's, so it is kept, out of the way. Not while a session of that
+ * account still uses it.
+ */
+static int keep_aside(struct keeper *k, const struct state_owner *owner, struct carrel_error *err)
+{
+	char name[STATE_NAME_MAX];
+	char above[sizeof(k->record.cgroup)] = "";
+	struct state_owner old = *owner;
+
+	int live = clear_and_count(k, above, sizeof(above), err);
+	if (live < 0)
+		return live;
+	if (live > 0)
+		return error_set(err, EBUSY, "uid %u was user '%s' before, who is still logged in",
+				 k->user.uid, owner->name);
+	old.uid = k->user.uid; /* as the directory is named */
+	int r = vault_release(k->user.uid, err);
+	if (r == 0)
+		r = state_keep_aside(k->users_fd, &old, name, err);
+	if (r == 0)
+		log_send("carrel-keeper", LOG_NOTICE,
+			 "uid %u is now '%s' and was '%s' before, whose files are kept in '" CARREL_USERS
+			 "/%s'",
+			 k->user.uid, k->user.name, owner->name, name);
+	return r;
 }
 
 /* One lock over all users, for as long as a block of ids is looked for. */
 static int get_ids(struct keeper *k, struct carrel_error *err)
 {
+	struct carrel_error note = { 0 };
+
 	_cleanup_close_ int all = openat(k->users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (all < 0)
 		return error_errno(err, "cannot open '" CARREL_USERS "'");
@@ -64,13 +109,47 @@ static int get_ids(struct keeper *k, struct carrel_error *err)
 		if (r < 0)
 			return error_set(err, -r, "cannot lock '" CARREL_USERS "': %s", strerror(-r));
 	}
-	return idmap_get(k->users_fd, k->user_fd, k->user.uid, k->user.name, &k->ids, err);
+	int r = idmap_get(k->users_fd, k->user_fd, k->user.uid, k->user.name, &k->ids, &note, err);
+	if (note.msg[0])
+		log_send("carrel-keeper", LOG_WARNING, "%s", note.msg);
+	return r;
+}
+
+/* Set user_fd and lock_fd to the state of this very account. */
+static int lock_state(struct keeper *k, struct carrel_error *err)
+{
+	struct state_owner owner;
+	char name[16];
+	int r = 0;
+
+	snprintf(name, sizeof(name), "%u", k->user.uid);
+	for (int i = 0; i < STATE_ATTEMPTS; i++) {
+		close_fd(&k->user_fd);
+		close_fd(&k->lock_fd);
+		int made = fs_ensure_dir_at(k->users_fd, name, 0700, 0, 0, err);
+		if (made < 0)
+			return made;
+		close(made);
+		k->lock_fd = state_lock(k->users_fd, name, k->request.timeout * 1000, err);
+		if (k->lock_fd == -ENOENT)
+			continue; /* removed in between */
+		if (k->lock_fd < 0)
+			return k->lock_fd;
+		k->user_fd = openat(k->lock_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (k->user_fd < 0)
+			return error_errno(err, "cannot open the state directory of uid %u", k->user.uid);
+		r = check_owner(k, &owner, err);
+		if (r <= 0)
+			return r;
+		r = keep_aside(k, &owner, err);
+		if (r < 0)
+			return r;
+	}
+	return error_set(err, EAGAIN, "the state directory of uid %u comes and goes", k->user.uid);
 }
 
 int slot_lock_user(struct keeper *k, struct carrel_error *err)
 {
-	char name[16];
-
 	int state = fs_ensure_dir(CARREL_STATE_DIR, 0700, err);
 	if (state < 0)
 		return state;
@@ -78,18 +157,9 @@ int slot_lock_user(struct keeper *k, struct carrel_error *err)
 	k->users_fd = fs_ensure_dir(CARREL_USERS, 0700, err);
 	if (k->users_fd < 0)
 		return k->users_fd;
-	snprintf(name, sizeof(name), "%u", k->user.uid);
-	k->user_fd = fs_ensure_dir_at(k->users_fd, name, 0700, 0, 0, err);
-	if (k->user_fd < 0)
-		return k->user_fd;
-	k->lock_fd = openat(k->user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (k->lock_fd < 0)
-		return error_errno(err, "cannot open the state directory of uid %u", k->user.uid);
-	int r = fs_lock(k->lock_fd, k->request.timeout * 1000);
-	if (r < 0)
-		return error_set(err, -r, "cannot lock the state directory of uid %u: %s", k->user.uid,
-				 strerror(-r));
-	r = check_owner(k, err);
+	int r = lock_state(k, err);
+	if (r == 0 && fs_read_at(k->user_fd, STATE_OUTCOME, k->outcome, sizeof(k->outcome)) < 0)
+		k->outcome[0] = '\0';
 	return r < 0 ? r : get_ids(k, err);
 }
 
@@ -134,7 +204,7 @@ int slot_clear(const char *id, struct cgroup_tree **cgroups, int timeout_ms, str
 	if (cgroup_find(*cgroups, uid, NULL, group, sizeof(group)))
 		return 0;
 	r = override_save(uid, "", err);
-	return r < 0 ? r : rootfs_release(uid, err);
+	return r < 0 ? r : vault_release(uid, err);
 }
 
 int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err)
@@ -147,33 +217,6 @@ int slot_clear_stale(const char *id, struct cgroup_tree **cgroups, int timeout_m
 	(void)cgroup_find(*cgroups, session_id_uid(id), id, group, sizeof(group));
 	ending_report_stale(id, group, *cgroups);
 	return slot_clear(id, cgroups, timeout_ms, err);
-}
-
-/* Sessions that began under another budget stay there, and so do all of the user's until the last has ended. */
-static void follow(const char *id, char *above, size_t size)
-{
-	struct session_record record;
-
-	if (session_read(id, &record, NULL) == 0 && cgroup_name_up(record.cgroup))
-		(void)text_format(above, size, "%s", record.cgroup);
-}
-
-/* Clear the stale ones, count the live ones, and say below which group their groups are, if there are any. */
-static int clear_and_count(struct keeper *k, char *above, size_t size, struct carrel_error *err)
-{
-	_cleanup_free_ char **ids = NULL;
-	int live = 0, n = session_list(k->user.uid, &ids, err);
-
-	for (int i = 0; i < n; i++) {
-		int alive = session_alive(ids[i], err);
-		if (alive == 0)
-			alive = slot_clear_stale(ids[i], &k->cgroups, STALE_TIMEOUT_MS, err);
-		else if (alive == 1 && ++live == 1)
-			follow(ids[i], above, size);
-		if (alive < 0)
-			return error_context(err, "cannot clear the ended session '%s'", ids[i]);
-	}
-	return n < 0 ? n : live;
 }
 
 static int make_socket(const char *id, const char *name, int type, uid_t owner, struct carrel_error *err)
@@ -258,6 +301,13 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 	int live = clear_and_count(k, above, sizeof(above), err);
 	if (live < 0)
 		return live;
+	if (live == 0 && change_pending(k->user_fd)) {
+		int r = vault_release(k->user.uid, err);
+		if (r == 0)
+			r = change_recover(k->user_fd, k->user.uid, err);
+		if (r < 0)
+			return r;
+	}
 	if (k->policy.session.max != UNIT_NONE && (uint64_t)live >= k->policy.session.max)
 		return error_set(err, EUSERS, "you already have %d session%s open", live,
 				 live == 1 ? "" : "s");

@@ -6,11 +6,21 @@ _carrelctl() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='check explain list show top kill set apply faults gc image version help'
+		words='check explain list show top kill set apply faults gc image rootfs version help'
 	elif [ "$verb" = help ] && [ "$COMP_CWORD" = 2 ]; then
-		words='check explain list show top kill set apply faults gc image version help'
+		words='check explain list show top kill set apply faults gc image rootfs version help'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
 		words='import fetch build list verify remove'
+	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = rootfs ]; then
+		words='list du diff snapshot snapshots rollback drop reset upgrade export remove'
+	elif [ "$verb" = rootfs ] && [ "$sub" != list ] && [ "$COMP_CWORD" -gt 3 ] && [[ "$sub" =~ ^(rollback|drop)$ ]]; then
+		words="--yes --kill $(carrelctl rootfs snapshots "${COMP_WORDS[3]}" 2>/dev/null | awk 'NR > 1 { print $1 }')"
+	elif [ "$verb:$sub" = rootfs:export ] && [ "$COMP_CWORD" -gt 3 ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		compopt -o filenames 2>/dev/null
+		return
+	elif [ "$verb:$sub" = rootfs:upgrade ] && [ "${COMP_WORDS[COMP_CWORD - 1]}" = --image ]; then
+		words=$(carrelctl image list 2>/dev/null | awk 'NR > 1 { print $1 }')
 	else
 		case $verb:$sub in
 		check:*)
@@ -50,6 +60,18 @@ _carrelctl() {
 			return
 			;;
 		help:image) words='import fetch build list verify remove' ;;
+		rootfs:list) words=--json ;;
+		rootfs:*)
+			words=$(carrelctl rootfs list 2>/dev/null | awk 'NR > 1 { print $3 == "kept" ? $NF : $1 }')
+			case $sub in
+			du | diff | snapshots) words+=' --json' ;;
+			snapshot) words+=' --kill' ;;
+			rollback | drop | remove) words+=' --yes --kill' ;;
+			reset) words+=' --yes --kill --keep-home' ;;
+			upgrade) words+=' --json --yes --kill --dry-run --image' ;;
+			esac
+			;;
+		help:rootfs) words='list du diff snapshot snapshots rollback drop reset upgrade export remove' ;;
 		*) return ;;
 		esac
 	fi

@@ -37,7 +37,7 @@ test_manual_and_completion_have_every_verb() {
 	local name sub _
 
 	while read -r name sub _; do
-		[ "$name" = image ] || sub=
+		[[ "$name" =~ ^(image|rootfs)$ ]] || sub=
 		grep -q "^\.Cm $name${sub:+ $sub}\b" "$repo/docs/man/carrelctl.8"
 		grep -q "\b$name\b.*'" "$repo/packaging/completions/carrelctl.bash"
 		[ -z "$sub" ] || grep -q "'.*\b$sub\b.*'" "$repo/packaging/completions/carrelctl.bash"
@@ -67,6 +67,8 @@ test_usage_errors() {
 	usage_error "did you mean 'import'" image improt x y
 	usage_error 'needs one of: import, fetch, build, list, verify, remove' image
 	usage_error 'needs one of: import, fetch, build, list, verify, remove' image --json
+	usage_error 'needs one of: list, du, diff, snapshot, snapshots, rollback, drop, reset, upgrade, export, remove' rootfs
+	usage_error "did you mean 'rollback'" rootfs rolback x y
 	usage_error 'verb comes first' --json list
 	usage_error "'list' does not take '--jsn'" list --jsn
 	usage_error "'list' does not take '--force'" list --force
@@ -82,7 +84,7 @@ test_usage_errors() {
 test_verbs_of_later_versions() {
 	local verb
 
-	for verb in doctor enter rootfs; do
+	for verb in doctor enter; do
 		# shellcheck disable=SC2086 # two words
 		usage_error "'$verb' is not available in this version" $verb
 	done
@@ -98,7 +100,7 @@ test_options_anywhere_after_the_verb() {
 test_verbs_that_need_root() {
 	local verb
 
-	for verb in list top gc 'show x' 'kill x' 'image list' 'image remove x' 'image verify x' 'image fetch alpine' 'image build busybox'; do
+	for verb in list top gc 'show x' 'kill x' 'image list' 'image remove x' 'image verify x' 'image fetch alpine' 'image build busybox' 'rootfs list' 'rootfs reset x --yes'; do
 		# shellcheck disable=SC2086
 		expect_status 1 as_nobody carrelctl $verb
 		expect_match "^carrelctl: .* must be run as root$" "$errors"

@@ -302,6 +302,8 @@ static void test_shipped_policy(void **state)
 	assert_string_equal(shipped.shell, built_in.shell);
 	assert_string_equal(shipped.why, built_in.why[0] ? "matches nothing in covers" : "");
 	shipped.env = built_in.env;
+	assert_null(shipped.self_service[0]);
+	shipped.self_service = built_in.self_service;
 	assert_null(shipped.optional[0]);
 	shipped.optional = built_in.optional;
 	shipped.image = built_in.image;

@@ -160,6 +160,7 @@ static void test_built_in(void **state)
 	assert_false(p.no_new_privs);
 	assert_int_equal(p.seccomp, SECCOMP_DEFAULT);
 	assert_null(p.env[0]);
+	assert_null(p.self_service[0]);
 	assert_int_equal(p.limits.memory, 512ull << 20);
 	assert_int_equal(p.limits.swap, 0);
 	assert_int_equal(p.limits.cpus, 1000);

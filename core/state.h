@@ -1,0 +1,72 @@
+/*
+ * state.h - one user's state on disk: CARREL_USERS/UID, whose it is, and the lock on it.
+ *
+ *	owner		the account, by uid and name; the file's mtime is the last login
+ *	ids		its block of ids (idmap.h)
+ *	image		the image it was first given, or was upgraded to
+ *	snapshot.NAME	what the snapshot NAME is (change.h)
+ *	outcome		what became of the user's last requests from inside, for them to read
+ *	journal		a change that is not finished (change.h)
+ *
+ * and below storage_open()'s directory upper, work, home, snapshots/NAME.
+ *
+ * A uid that a new account has got starts with a fresh state: the old one is kept aside as "UID.NAME.TIME" beside it. A state that
+ * is being removed is ".removed-…".
+ */
+#ifndef CARREL_STATE_H
+#define CARREL_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+#include "image.h"
+
+#define STATE_OWNER   "owner"
+#define STATE_IMAGE   "image"
+#define STATE_OUTCOME "outcome"
+#define STATE_REMOVED ".removed-"
+
+#define STATE_NAME_MAX 128 /* of a directory of CARREL_USERS, with the NUL */
+
+struct state_owner {
+	uid_t uid;
+	char name[96];
+	uint64_t since;	     /* seconds since the epoch: the first login */
+	uint64_t last_login; /* likewise */
+};
+
+/* -ENOENT: nobody has logged in yet. -EBADMSG: damaged. */
+int state_read_owner(int user_fd, struct state_owner *owner, struct carrel_error *err);
+int state_write_owner(int user_fd, uid_t uid, const char *name, struct carrel_error *err);
+/* Now is the last login. */
+void state_mark_login(int user_fd);
+
+/* The image the user is on. -ENOENT: none yet. */
+int state_read_image(int user_fd, char name[IMAGE_NAME_MAX + 1], struct carrel_error *err);
+int state_write_image(int user_fd, const char *name, struct carrel_error *err);
+
+/* Whether `name` is that of a state: "UID", or "UID.NAME.TIME" of one kept aside. Sets *uid and *kept. */
+bool state_name_valid(const char *name, uid_t *uid, bool *kept);
+
+/*
+ * Take the lock of the state `name` of users_fd. The directory that it is returned for (O_RDONLY) still has that name.
+ * -ENOENT: there is none. -ETIMEDOUT, -errno.
+ */
+int state_lock(int users_fd, const char *name, int timeout_ms, struct carrel_error *err);
+
+/*
+ * Keep the state of `owner` aside: no session uses it, and its lock is held. The name it then has goes to `name`. 0 or -errno.
+ */
+int state_keep_aside(int users_fd, const struct state_owner *owner, char name[STATE_NAME_MAX],
+		     struct carrel_error *err);
+
+/*
+ * Remove the state `name`, whose lock is held and which nothing uses: out of sight first, so that it is never half there.
+ * state_sweep removes what was left of such. Returns how many, or -errno.
+ */
+int state_remove(int users_fd, const char *name, struct carrel_error *err);
+int state_sweep(int users_fd, struct carrel_error *err);
+
+#endif

@@ -1,0 +1,441 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # what is quoted is for the other side
+# carrelctl rootfs: what a user has, and back to what they had.
+
+# shellcheck source=tests/lib/rootfs.sh
+. "$lib/rootfs.sh"
+
+setup() {
+	start_syslog
+	install_carrel
+	enable_pam sshd
+	make_images
+	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
+	start_sshd
+	add_user u1
+	add_user u2
+	ssh_as u1 true
+	state=$users/$(id -u u1)
+}
+
+# The whole of a user's root filesystem and home as they see it, as text.
+view_of() { # USER
+	inside "$1" 'cd / && for d in opt etc root srv; do find $d | sort; done |
+		while read -r f; do
+			stat -c "%n %F %a %u %g %s" "$f"
+			[ -L "$f" ] && readlink "$f"
+			[ ! -f "$f" ] || [ -L "$f" ] || md5sum <"$f"
+		done'
+}
+
+field() { # NAME: of the JSON objects, a line each
+	python3 -c 'import json,sys
+for row in list(json.load(sys.stdin).values())[0]: print(row[sys.argv[1]])' "$1"
+}
+
+changes() { # USER: "change what path", sorted
+	ctl diff "$1" --json | python3 -c 'import json,sys
+for r in json.load(sys.stdin)["diff"]: print(r["change"], r["what"] or "-", r["path"])' | sort
+}
+
+test_diff_of_a_fresh_one() {
+	expect_eq '' "$(changes u1)"
+	expect_status 0 ctl diff u1
+	expect_status 1 ctl diff u2
+	expect_match "'u2' has no root filesystem: it is made at the first login" "$errors"
+	expect_status 1 ctl diff nobody-knows
+	expect_match "there is no user 'nobody-knows'" "$errors"
+}
+
+test_diff() {
+	inside u1 'cd /opt && echo mine >user && touch same && chmod 600 image && rm deleted && mkdir -p made/by/me &&
+		echo x >made/by/me/file && ln -s /etc link && rm -r data && mkdir data && echo y >data/other &&
+		rm -r gone && echo z >gone && echo "a\\b" >"odd
+name" && truncate -s 1M big'
+	expect_eq "$(sort <<-'END'
+		added - /opt/big
+		added - /opt/data/other
+		added - /opt/link
+		added - /opt/made
+		added - /opt/made/by
+		added - /opt/made/by/me
+		added - /opt/made/by/me/file
+		added - /opt/odd\x0aname
+		changed attributes /opt/image
+		changed content /opt/user
+		changed type /opt/gone
+		deleted - /opt/data/hard3
+		deleted - /opt/data/sub
+		deleted - /opt/deleted
+	END
+	)" "$(changes u1)"
+	expect_status 0 ctl diff u1
+	expect_match 'changed +content +file +5B +/opt/user' "$output"
+	expect_match 'added +- +file +1.0M +/opt/big' "$output"
+	# The same while a session is open.
+	before=$(changes u1)
+	hold_session u1
+	expect_eq "$before" "$(changes u1)"
+	release_session
+	expect_status 0 ctl reset u1 --yes
+	expect_eq '' "$(changes u1)"
+}
+
+test_list_and_du() {
+	inside u1 'head -c 300000 /dev/urandom >/opt/random; head -c 200000 /dev/urandom >~/mine; ln ~/mine ~/again; rm /opt/same'
+	expect_status 0 ctl list
+	expect_match "u1 +$(id -u u1) +used +v1 .* 2 +0 +$(date +%Y)-" "$output"
+	expect_no_match u2 "$output"
+	hold_session u1
+	expect_eq 1 "$(ctl list --json | field sessions)"
+	release_session
+	expect_eq 0 "$(ctl list --json | field sessions)"
+	expect_eq 2 "$(ctl list --json | field changed)"
+	ctl snapshot u1 big
+	expect_eq $'rootfs\nhome\nsnapshot big\nall' "$(ctl du u1 --json | field part)"
+	mapfile -t bytes < <(ctl du u1 --json | field bytes)
+	((bytes[0] >= 300000 && bytes[0] < 400000)) || fail "rootfs has ${bytes[0]} bytes"
+	((bytes[1] >= 200000 && bytes[1] < 300000)) || fail "a file with two names counts once, home has ${bytes[1]} bytes"
+	((bytes[2] >= 500000 && bytes[2] < 700000)) || fail "the snapshot has ${bytes[2]} bytes"
+	((bytes[3] >= 1000000)) || fail "all have ${bytes[3]} bytes"
+	expect_eq 1 "$(ctl list --json | field snapshots)"
+	ctl drop u1 big --yes
+	expect_eq '' "$(ctl snapshots u1 --json | field name)"
+	expect_eq $'rootfs\nhome\nall' "$(ctl du u1 --json | field part)"
+	ctl reset u1 --yes
+}
+
+test_snapshot_and_rollback() {
+	local first second
+
+	inside u1 'echo first >/opt/user; rm /opt/deleted; echo hers >/opt/hard2; setfacl -m u:5:r /opt/user 2>/dev/null
+		mkdir -m 1777 /opt/sticky; mkfifo /opt/fifo; echo s >/opt/suid; chown 12:34 /opt/suid; chmod 4750 /opt/suid
+		rm -r /opt/data; mkdir /opt/data; echo home >~/file; ln ~/file ~/file2; touch -d 2001-02-03 ~/old; ln -s nowhere ~/link
+		truncate -s 50M /opt/sparse; dd if=/dev/zero of=/opt/sparse bs=1 count=1 seek=30000000 conv=notrunc 2>/dev/null'
+	first=$(view_of u1)
+	ctl snapshot u1 one
+	expect_status 1 ctl snapshot u1 one
+	expect_match "there is already a snapshot 'one'" "$errors"
+	inside u1 'rm -r /opt/*; echo second >/opt/user; rm -rf ~/* ; echo other >~/file; echo x >/etc/motd'
+	second=$(view_of u1)
+	ctl snapshot u1 two
+	expect_eq $'one\ntwo' "$(ctl snapshots u1 --json | field name)"
+	expect_eq $'root\nroot' "$(ctl snapshots u1 --json | field by)"
+	expect_status 0 ctl rollback u1 one --yes
+	expect_eq "$first" "$(view_of u1)" "after the rollback"
+	# A file of the image with three names, changed by one of them, is changed by all, after the copy too.
+	expect_eq 'hers hers' "$(inside u1 'echo $(cat /opt/hard1 /opt/hard2)')"
+	inside u1 'echo again >/opt/hard1; cat /opt/hard2' | grep -qx again
+	expect_eq '2 2001-02-03' "$(inside u1 'stat -c %h ~/file; date -r ~/old +%Y-%m-%d' | tr '\n' ' ' | sed 's/ $//')"
+	(($(du -k "$state/upper/opt/sparse" | cut -f1) < 1000)) || fail "holes were filled"
+	expect_status 0 ctl rollback u1 two --yes
+	expect_eq "$second" "$(view_of u1)" "on to the second"
+	expect_status 0 ctl rollback u1 one --yes
+	expect_eq "$first" "$(view_of u1)" "and back"
+	expect_status 1 ctl rollback u1 three --yes
+	expect_match "there is no snapshot 'three'" "$errors"
+	ctl drop u1 one --yes
+	ctl drop u1 two --yes
+	expect_eq "$first" "$(view_of u1)"
+	expect_eq '' "$(ls -A "$state/snapshots")"
+}
+
+test_reset() {
+	local fresh
+
+	ctl reset u1 --yes
+	fresh=$(view_of u1)
+	inside u1 'echo x >/opt/user; echo kept >~/file; rm -r /opt/data'
+	expect_status 0 ctl reset u1 --yes --keep-home
+	expect_eq '' "$(changes u1)"
+	expect_eq kept "$(inside u1 'cat ~/file')"
+	expect_status 0 ctl reset u1 --yes
+	expect_eq "$fresh" "$(view_of u1)"
+	expect_eq '' "$(inside u1 'ls ~')"
+}
+
+test_what_is_asked() {
+	local verb
+
+	ctl snapshot u1 asked
+	for verb in 'rollback u1 asked' 'drop u1 asked' 'reset u1' 'remove u1' 'upgrade u1 --image v2'; do
+		# shellcheck disable=SC2086
+		expect_status 2 ctl $verb
+		expect_match 'say --yes' "$errors"
+	done
+	inside u1 'echo here >~/file'
+	cat >"$work/answer" <<'END'
+set answer [lindex $argv 0]
+spawn carrelctl rootfs reset u1
+expect {
+	"user 'u1': all changes to the root filesystem and the whole home are lost. Go on? \\\[y/N\\\]" {}
+	timeout { exit 9 }
+}
+send "$answer\r"
+expect eof
+exit [lindex [wait] 3]
+END
+	expect_status 1 expect -f "$work/answer" n
+	expect_match 'nothing was changed' "$output"
+	expect_eq here "$(inside u1 'cat ~/file')"
+	expect_status 0 expect -f "$work/answer" y
+	expect_status 1 inside u1 'cat ~/file'
+	ctl drop u1 asked --yes
+}
+
+test_live_sessions_are_in_the_way() {
+	local verb
+
+	ctl snapshot u1 live
+	hold_session u1
+	for verb in 'snapshot u1 other' 'rollback u1 live --yes' 'drop u1 live --yes' 'reset u1 --yes' 'remove u1 --yes' \
+		'upgrade u1 --image v2 --yes'; do
+		# shellcheck disable=SC2086
+		expect_status 1 ctl $verb
+		expect_match "user 'u1' has 1 open session \(--kill ends it\)" "$errors"
+	done
+	expect_status 0 in_session u1 "$session" true
+	expect_status 0 ctl snapshots u1
+	expect_status 0 ctl rollback u1 live --yes --kill
+	nothing_left
+	end_client
+	ctl drop u1 live --yes
+}
+
+test_names_of_snapshots() {
+	local name
+
+	for name in '' . .. a/b -x .hidden 'a b' $'a\nb' "$(printf '%064d' 0)"; do
+		expect_status 2 ctl snapshot u1 -- "$name"
+		expect_match 'is not a name for a snapshot' "$errors"
+	done
+	ctl snapshot u1 "$(printf '%063d' 0)"
+	ctl drop u1 "$(printf '%063d' 0)" --yes
+}
+
+# A lower case of everything that an upper directory can have in it that would lead a copy astray.
+test_links_are_not_followed() {
+	mkdir /srv/outside
+	echo secret >/srv/outside/file
+	inside u1 'ln -s /srv/outside ~/out; ln -s /srv/outside/file ~/file; mkdir -p ~/a/b; ln -s ../../../../../srv/outside ~/a/b/c; ln -s /etc/passwd /opt/p'
+	ctl snapshot u1 links
+	expect_eq '' "$(find "$state" -samefile /srv/outside/file)"
+	expect_eq '' "$(grep -rl secret "$state" || true)"
+	ctl rollback u1 links --yes
+	ctl reset u1 --yes
+	ctl drop u1 links --yes
+	expect_eq secret "$(cat /srv/outside/file)"
+	expect_eq 1 "$(find /srv/outside -mindepth 1 | wc -l)"
+}
+
+test_deep_and_wide() {
+	inside u1 'cd; i=0; while [ $i -lt 1500 ]; do mkdir d && cd d && i=$((i+1)) || exit 1; done; echo bottom >f
+		cd ~ && mkdir w && cd w && i=0; while [ $i -lt 3000 ]; do mkdir $i; i=$((i+1)); done'
+	ctl snapshot u1 deep
+	ctl reset u1 --yes
+	ctl rollback u1 deep --yes
+	expect_eq '3000 1501' "$(inside u1 'ls ~/w | wc -l; cd ~; i=0; while cd d 2>/dev/null; do i=$((i+1)); done; cat f >/dev/null && echo $((i+1))' | tr '\n' ' ' | sed 's/ $//')"
+	ctl drop u1 deep --yes
+	ctl reset u1 --yes
+}
+
+test_full_disk_leaves_everything_as_it_was() {
+	local before
+
+	# A filesystem of its own for this user, with a little room.
+	ctl remove u1 --yes
+	mkdir -p "$state"
+	mount -t tmpfs -o size=20M,mode=700 small "$state"
+	inside u1 'head -c 12000000 /dev/urandom >~/big; echo x >/opt/user'
+	before=$(view_of u1)
+	expect_status 1 ctl snapshot u1 toobig
+	expect_match "cannot copy 'big': No space left on device" "$errors"
+	expect_eq "$before" "$(view_of u1)"
+	expect_eq '' "$(ctl snapshots u1 --json | field name)"
+	expect_eq '' "$(find "$state" -maxdepth 1 -name '.*' -o -maxdepth 1 -name journal)"
+	umount "$state"
+	rmdir "$state"
+	inside u1 true
+}
+
+test_export() {
+	local out=$work/export.tar
+
+	ctl reset u1 --yes
+	inside u1 'echo mine >/opt/user; rm /opt/deleted; ln /opt/user /opt/name2; chown 7:8 /opt/user; echo hers >/opt/hard2
+		echo home >~/file; chmod 4711 ~/file; ln -s file ~/link; mkfifo ~/fifo; rm -r /opt/data'
+	expect_status 0 ctl export u1 "$out"
+	expect_eq 600 "$(stat -c %a "$out")"
+	mkdir -p "$work/unpacked"
+	tar -C "$work/unpacked" --numeric-owner -xpf "$out"
+	cd "$work/unpacked" || return
+	expect_eq 'mine' "$(cat opt/user)"
+	expect_eq '7:8 2' "$(stat -c '%u:%g %h' opt/name2)"
+	expect_eq 'hers hers' "$(cat opt/hard1 opt/hard2 | paste -sd" ")" "by all names"
+	expect_eq '0:0 4711' "$(stat -c '%u:%g %a' root/file)"
+	expect_eq file "$(readlink root/link)"
+	[ -p root/fifo ] && [ ! -e opt/deleted ] && [ ! -e opt/data ] && [ -x bin/busybox ]
+	expect_status 1 ctl export u1 "$out"
+	expect_match 'exists already' "$errors"
+	# With a session open, to a pipe.
+	hold_session u1
+	expect_eq "$(tar -tf "$out" | sort)" "$(ctl export u1 - | tar -tf - | sort)"
+	release_session
+	expect_eq 0 "$(overlays)"
+	expect_status 1 ctl export u1 /nowhere/file
+	expect_status 1 sh -c 'carrelctl rootfs export u1 - >/dev/full'
+	# What was exported is an image.
+	expect_status 0 carrelctl image import again "$out"
+	carrelctl image remove again
+	ctl reset u1 --yes
+}
+
+test_upgrade() {
+	ctl reset u1 --yes
+	inside u1 'cd /opt && echo mine >user && echo mine >both && touch same image && rm deleted deleted2 && echo mine >added && echo gone >gone/file &&
+		echo home >~/file && mkdir own && echo own >own/file'
+	expect_status 0 ctl upgrade u1 --image v2 --dry-run
+	expect_eq "$(sort <<-'END'
+		added added /opt/added
+		changed changed /opt/both
+		changed deleted /opt/gone/file
+		deleted changed /opt/deleted2
+	END
+	)" "$(ctl upgrade u1 --image v2 --dry-run --json | python3 -c 'import json,sys
+for r in json.load(sys.stdin)["conflicts"]: print(r["user"], r["image"], r["path"])' | sort)"
+	expect_eq v1 "$(ctl list --json | field image)"
+	expect_eq 'image 1' "$(inside u1 'cat /opt/image')"
+	ctl snapshot u1 before
+	expect_status 0 ctl upgrade u1 --image v2 --yes
+	expect_match '/opt/both' "$output"
+	expect_eq v2 "$(ctl list --json | field image)"
+	expect_eq 'same 1,mine,image 2,mine,new,mine,own,home,gone' \
+		"$(inside u1 'cd /opt; cat same user image both new added own/file ~/file gone/file' | paste -sd,)"
+	expect_status 1 inside u1 'ls /opt/deleted || ls /opt/deleted2'
+	expect_status 1 ctl upgrade u1 --image v3 --yes
+	expect_match "image 'v3' is not imported" "$errors"
+	expect_status 2 ctl upgrade u1 --yes
+	# New users are still given the image of the policy; the two live side by side.
+	expect_eq 'image 1' "$(inside u2 'cat /opt/image')"
+	# The snapshot remembers what it was on.
+	expect_status 0 ctl rollback u1 before --yes
+	expect_eq 'image 1,mine' "$(inside u1 'cd /opt; cat image both' | paste -sd,)"
+	expect_eq v1 "$(ctl list --json | field image | head -n 1)"
+}
+
+# An overlay refers to files by their numbers. Those are others in a copy, or in an image that was imported anew.
+test_files_from_a_backup_and_an_image_imported_anew() {
+	inside u1 'echo mine >/opt/user; echo hers >/opt/hard1; echo home >~/file'
+	cp -a "$state" "$work/backup"
+	rm -r "$state"
+	cp -a "$work/backup" "$state"
+	expect_status 254 ssh_as u1 true
+	expect_match "'carrelctl rootfs upgrade u1 --image v1' mends it" "$output$(<"$work/syslog")"
+	expect_status 0 ctl upgrade u1 --image v1 --yes
+	expect_eq 'mine,hers,home' "$(inside u1 'cat /opt/user /opt/hard1 ~/file' | paste -sd,)"
+	carrelctl image remove --force v1
+	carrelctl image import v1 "$work/v1.tar.gz"
+	expect_status 254 ssh_as u1 true
+	expect_status 0 ctl upgrade u1 --image v1 --yes
+	expect_eq 'mine,hers,home' "$(inside u1 'cat /opt/user /opt/hard1 ~/file' | paste -sd,)"
+}
+
+test_an_image_of_a_snapshot_is_in_use() {
+	ctl upgrade u1 --image v2 --yes
+	ctl upgrade u2 --image v2 --yes
+	expect_status 1 carrelctl image remove v1
+	expect_match "image 'v1' is what" "$errors"
+	ctl drop u1 before --yes
+	expect_status 0 carrelctl image remove v1
+	carrelctl image import v1 "$work/v1.tar.gz"
+}
+
+test_remove() {
+	expect_status 0 ctl remove u1 --yes
+	expect_eq '' "$(ls -d "$state" "$users"/.removed* 2>/dev/null || true)"
+	expect_status 1 ctl reset u1 --yes
+	expect_eq 'image 1' "$(inside u1 'cat /opt/image')"
+	expect_status 0 ctl remove "$(id -u u1)" --yes
+}
+
+test_a_uid_that_another_account_has_got() {
+	local uid dir
+
+	inside u1 'echo secret >~/file; echo secret >/opt/user'
+	ids=$(cat "$state/ids")
+	uid=$(id -u u1)
+	ctl snapshot u1 his
+	userdel u1
+	useradd -u "$uid" -m -d /home/new -s "$shell_path" -G carrel new
+	allow_key new
+	expect_eq 'user 1,' "$(inside new 'cat /opt/user ~/file 2>/dev/null' | paste -sd,),"
+	expect_ne "$ids" "$(cat "$state/ids")" "the blocks of ids"
+	dir=$(basename "$(ls -d "$users/$uid".u1.*)")
+	expect_match "uid $uid is now 'new' and was 'u1' before, whose files are kept in '$users/$dir'" "$(<"$work/syslog")"
+	expect_status 0 ctl list
+	expect_match "u1 +$uid +kept +v1 .* $dir" "$output"
+	expect_match "new +$uid +used +v1 " "$output"
+	expect_match 'changed +content .*/opt/user' "$(ctl diff "$dir")"
+	expect_eq secret "$(ctl export "$dir" - | tar -xOf - ./root/file)"
+	expect_status 0 ctl rollback "$dir" his --yes
+	expect_status 0 ctl remove "$dir" --yes
+	expect_status 1 ctl diff "$dir"
+	expect_eq new "$(ctl list --json | field user | head -n 1)"
+	userdel new
+}
+
+test_not_while_the_old_account_is_logged_in() {
+	local uid
+
+	add_user u3
+	uid=$(id -u u3)
+	hold_session u3
+	sed -i "s/^u3:/x3:/" /etc/passwd /etc/shadow
+	sed -i 's/\bu3\b/u3,x3/' /etc/group
+	install -d /home/x3
+	expect_status 254 inside x3 true
+	expect_match "uid $uid was user 'u3' before, who is still logged in" "$(<"$work/syslog")"
+	sed -i "s/^x3:/u3:/" /etc/passwd /etc/shadow
+	release_session
+}
+
+# Ranges of /etc/subuid that are not used, and why.
+test_ranges_of_ids() {
+	local uid=7001 range
+
+	useradd -m -s "$shell_path" -G carrel u4 -u "$uid"
+	allow_key u4
+	for range in 524288 $((524288 - 1000)) 1879048000 6990; do
+		carrelctl rootfs remove u4 --yes 2>/dev/null || true
+		sed -i "/^u4:/d" /etc/subuid /etc/subgid
+		echo "u4:$range:65536" | tee -a /etc/subuid >>/etc/subgid
+		inside u4 true
+		expect_match '^2[0-9]{9} ' "$(cat "$users/$uid/ids")" "range $range"
+		expect_match "the range of 'u4' in /etc/subuid or /etc/subgid, from $range and $range, is not used: it gets another: it (overlaps with systemd|has ids of the system)" \
+			"$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
+	done
+	# A login's own uid in it.
+	ctl remove u4 --yes
+	useradd -M -u 2000000005 far
+	sed -i "/^u4:/d" /etc/subuid /etc/subgid
+	echo "u4:2000000000:65536" | tee -a /etc/subuid >>/etc/subgid
+	inside u4 true
+	expect_match "it has the uid or group of user 'far' in it" "$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
+	# And a good one is used.
+	ctl remove u4 --yes
+	sed -i "/^u4:/d" /etc/subuid /etc/subgid
+	echo "u4:2000100000:65536" | tee -a /etc/subuid >>/etc/subgid
+	inside u4 true
+	expect_eq '2000100000 2000100000' "$(cat "$users/$uid/ids")"
+	# It is refused to those who come later and have it too, and to a login that is one of its ids.
+	useradd -m -s "$shell_path" -G carrel -u 7002 u5
+	allow_key u5
+	sed -i "/^u5:/d" /etc/subuid /etc/subgid
+	echo "u5:2000165535:65536" | tee -a /etc/subuid >>/etc/subgid
+	inside u5 true
+	expect_match "it overlaps with that of '7001'" "$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
+	useradd -m -s "$shell_path" -G carrel -u 2000100007 u6
+	allow_key u6
+	expect_status 254 ssh_as u6 true
+	expect_match "uid 2000100007 is in the block of ids of the sandbox of '7001'" "$(<"$work/syslog")"
+}

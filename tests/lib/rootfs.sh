@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# For suites about root filesystems on disk: . "$lib/rootfs.sh"
+
+# shellcheck source=tests/lib/sessions.sh
+. "$lib/sessions.sh"
+
+users=/var/lib/carrel/users
+
+# Two versions of an image: what is changed between them, and files with several names.
+make_images() {
+	local tree=$work/tree name
+
+	mkdir -p "$tree"
+	tar -C "$tree" --numeric-owner -xf "$TEST_IMAGE"
+	mkdir -p "$tree/opt/data/sub" "$tree/opt/bothdir" "$tree/opt/gone"
+	for name in same user image both deleted deleted2; do
+		echo "$name 1" >"$tree/opt/$name"
+	done
+	echo one >"$tree/opt/hard1"
+	ln "$tree/opt/hard1" "$tree/opt/hard2"
+	ln "$tree/opt/hard1" "$tree/opt/data/hard3"
+	echo inner >"$tree/opt/data/sub/inner"
+	echo here >"$tree/opt/gone/file"
+	echo here >"$tree/opt/bothdir/file"
+	tar -C "$tree" --numeric-owner -czf "$work/v1.tar.gz" .
+	carrelctl image import v1 "$work/v1.tar.gz"
+	for name in image both deleted2; do
+		echo "$name 2" >"$tree/opt/$name"
+	done
+	echo new >"$tree/opt/new"
+	echo new >"$tree/opt/added"
+	rm -r "$tree/opt/gone"
+	chmod 700 "$tree/opt/bothdir"
+	tar -C "$tree" --numeric-owner -czf "$work/v2.tar.gz" .
+	carrelctl image import v2 "$work/v2.tar.gz"
+}
+
+# A login, and its end: the client is back before all of it is gone.
+inside() { # USER COMMAND
+	local status=0
+
+	ssh_as "$@" || status=$?
+	wait_until 20 no_session "$1"
+	return $status
+}
+
+no_session() { # USER
+	[ -z "$(session_ids "$1")" ]
+}
+
+ctl() {
+	carrelctl rootfs "$@"
+}

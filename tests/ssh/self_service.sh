@@ -1,0 +1,146 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # what is quoted is for the other side
+# carrel-reset and carrel-snapshot from inside: what the policy allows, when the last session ends.
+
+# shellcheck source=tests/lib/rootfs.sh
+. "$lib/rootfs.sh"
+
+setup() {
+	prepare
+	add_user u1
+	allow '"reset", "snapshot"'
+	state=$users/$(id -u u1)
+}
+
+allow() { # WORDS [MORE SETTINGS]
+	write_config <<<"covers = [ \"@carrel\" ]; defaults = { self_service = [ $1 ]; ${2-} };"
+}
+
+snapshots() {
+	ctl snapshots u1 --json | python3 -c 'import json,sys
+for r in json.load(sys.stdin)["snapshots"]: print(r["name"], r["by"])'
+}
+
+logged() { # TEXT: in a line of the keeper's
+	grep -F "carrel-keeper" "$work/syslog" | grep -qF "$1"
+}
+
+test_snapshot_and_reset() {
+	expect_status 0 inside u1 'echo one >/etc/mine; echo home >~/file; carrel-snapshot first'
+	expect_match "When your last session ends, your root filesystem and home are kept as 'first'" "$output"
+	logged "user 'u1' asked for 'snapshot first': done"
+	expect_eq 'first user' "$(snapshots)"
+	expect_eq 'snapshot first: done' "$(inside u1 'cat /run/carrel/self-service')"
+	expect_status 0 inside u1 'cat ~/file; carrel-reset --keep-home --yes'
+	expect_eq 'home,' "$(inside u1 'cat ~/file /etc/mine 2>/dev/null' | paste -sd, | sed 's/$/,/')"
+	expect_status 0 inside u1 'carrel-reset --yes'
+	expect_eq '' "$(inside u1 'cat ~/file 2>/dev/null; ls -A ~ | grep -v ssh')"
+	ctl rollback u1 first --yes
+	expect_eq 'one home' "$(inside u1 'echo $(cat /etc/mine ~/file)')"
+	expect_eq '' "$(inside u1 'ls -A ~ | grep carrel')" "the request is not in the snapshot"
+}
+
+test_both_in_their_order() {
+	inside u1 'echo two >/etc/mine; carrel-snapshot second; carrel-reset --yes'
+	expect_eq $'first user\nsecond user' "$(snapshots)"
+	expect_status 1 inside u1 'cat /etc/mine'
+	expect_eq 'snapshot second: done,reset: done' "$(inside u1 'cat /run/carrel/self-service' | paste -sd,)"
+	inside u1 'carrel-snapshot second'
+	logged "user 'u1' asked for 'snapshot second': there is already a snapshot 'second'"
+	expect_match "there is already a snapshot 'second'" "$(inside u1 'carrel-snapshot 2>&1 || true')"
+}
+
+test_only_when_the_last_session_has_ended() {
+	hold_session u1
+	first=$client
+	ssh_as u1 'echo there >~/file; carrel-reset --yes'
+	wait_until 10 test "$(session_ids u1 | wc -l)" = 1
+	expect_eq there "$(in_session u1 "$session" 'cat ~/file')"
+	client=$first
+	release_session
+	expect_status 1 inside u1 'cat ~/file'
+}
+
+test_what_the_commands_refuse() {
+	local word
+
+	for word in '' a/b .x -x 'a b' '*' "$(printf '%064d' 0)"; do
+		expect_status 2 inside u1 "carrel-snapshot '$word'"
+	done
+	expect_status 2 inside u1 'carrel-reset'
+	expect_match 'say --yes' "$output$errors"
+	expect_status 2 inside u1 'carrel-reset --all'
+	expect_eq '' "$(inside u1 'ls -A ~ | grep carrel')"
+}
+
+# What is not a request is not carried out, and gone afterwards.
+test_files_that_are_something_else() {
+	local make
+
+	echo 'reset' >/srv/request
+	inside u1 'echo kept >~/file'
+	for make in 'echo nonsense >F' 'echo "reset --all" >F' 'printf "snapshot a\\000b\n" >F' 'echo "snapshot ../../x" >F' \
+		'mkfifo F' 'mkdir -p F/a/b' 'ln -s /srv/request F' 'ln -s other F; echo reset >other' 'head -c 2000 /dev/zero | tr "\\0" "\\n" >F' \
+		'echo reset >x; ln x F' 'echo reset >F; chown 5 F' 'truncate -s 1G F' 'echo " reset" >F' ': >F'; do
+		inside u1 "cd; rm -rf other x; ${make//F/.carrel-request}"
+		expect_eq kept "$(inside u1 'cat ~/file')" "$make"
+		expect_status 1 test -e "$state/home/.carrel-request"
+		expect_status 1 test -L "$state/home/.carrel-request"
+	done
+	expect_eq reset "$(cat /srv/request)"
+	expect_eq $'first user\nsecond user' "$(snapshots)"
+	# The control: this one is.
+	inside u1 'echo reset >~/.carrel-request'
+	expect_status 1 inside u1 'cat ~/file'
+}
+
+test_not_more_than_is_allowed() {
+	allow '"snapshot"'
+	expect_status 127 inside u1 'carrel-reset --yes'
+	inside u1 'echo kept >~/file; echo reset >~/.carrel-request'
+	logged "user 'u1' asked for 'reset': the policy does not allow it"
+	expect_eq kept "$(inside u1 'cat ~/file')"
+	allow ''
+	expect_status 127 inside u1 'carrel-snapshot x'
+	inside u1 'echo reset >~/.carrel-request'
+	expect_eq 'kept reset' "$(inside u1 'echo $(cat ~/file ~/.carrel-request); rm ~/.carrel-request; test ! -e /run/carrel/bin')"
+	allow '"snapshot"'
+}
+
+test_how_many_snapshots() {
+	local i
+
+	for i in 1 2; do
+		inside u1 "for i in 1 2 3 4 5 6 7 8 9 10; do carrel-snapshot n$i-\$i; done"
+	done
+	logged "user 'u1' asked for too much at once"
+	logged "there are 16 snapshots already"
+	expect_eq 16 "$(snapshots | wc -l)"
+}
+
+test_as_the_user() {
+	add_user u2
+	allow '"reset", "snapshot"' 'login_as = "user";'
+	inside u2 'echo mine >~/file; carrel-snapshot one && carrel-reset --yes'
+	expect_status 1 inside u2 'cat ~/file'
+	ctl rollback u2 one --yes
+	expect_eq mine "$(inside u2 'cat ~/file')"
+}
+
+# With a terminal it asks.
+test_the_question() {
+	expect_status 0 inside u2 -tt 'echo y | true; printf "n\n" >/dev/null; carrel-reset --yes </dev/null; rm ~/.carrel-request'
+	cat >"$work/ask" <<-END
+		set timeout 20
+		spawn ssh ${ssh_options[*]} -tt -l u2 127.0.0.1 carrel-reset
+		expect "Go on?"
+		send "[lindex \$argv 0]\r"
+		expect eof
+	END
+	expect -f "$work/ask" n >/dev/null
+	wait_until 20 no_session u2
+	expect_eq mine "$(inside u2 'cat ~/file')"
+	expect -f "$work/ask" y >/dev/null
+	wait_until 20 no_session u2
+	expect_status 1 inside u2 'cat ~/file'
+}

@@ -1,0 +1,192 @@
+/* Names of states and snapshots, owners, records: what is on disk and comes from names that people choose. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/change.h"
+#include "core/cleanup.h"
+#include "core/fs.h"
+#include "core/idmap.h"
+#include "core/state.h"
+
+static int dir_fd;
+static char dir_path[] = "/tmp/test_state.XXXXXX";
+
+static int make_dir(void **state)
+{
+	if (!mkdtemp(dir_path))
+		return -1;
+	dir_fd = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir_fd < 0 ? -1 : 0;
+}
+
+static int remove_dir(void **state)
+{
+	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = fs_remove_tree(tmp, dir_path + strlen("/tmp/"));
+
+	close(tmp);
+	close(dir_fd);
+	return r;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	assert_int_equal(fs_replace_at(dir_fd, name, text, strlen(text), 0600), 0);
+}
+
+static void test_names_of_states(void **state)
+{
+	static const struct {
+		const char *name;
+		bool valid, kept;
+		uid_t uid;
+	} cases[] = {
+		{ "1001", true, false, 1001 },
+		{ "0", true, false, 0 },
+		{ "4294967294", true, false, 4294967294u },
+		{ "4294967295", false, false, 0 },
+		{ "01001", false, false, 0 },
+		{ "", false, false, 0 },
+		{ "u1", false, false, 0 },
+		{ "-1", false, false, 0 },
+		{ "1001.u1.1700000000", true, true, 1001 },
+		{ "1001.first.last.1700000000", true, true, 1001 },
+		{ "1001.u1.", false, false, 0 },
+		{ "1001.u1", false, false, 0 },
+		{ "1001.1700000000", false, false, 0 },
+		{ ".removed-1001", false, false, 0 },
+		{ "1001/../..", false, false, 0 },
+		{ "1001.a/b.1700000000", false, false, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uid_t uid = 77;
+		bool kept = false;
+		if (state_name_valid(cases[i].name, &uid, &kept) != cases[i].valid)
+			fail_msg("'%s'", cases[i].name);
+		if (cases[i].valid) {
+			assert_int_equal(uid, cases[i].uid);
+			assert_int_equal(kept, cases[i].kept);
+		}
+	}
+}
+
+static void test_owner(void **state)
+{
+	static const char *const bad[] = {
+		"",	      "1001 u1 5",	   "1001 u1 5\nx", "u1 1001 5\n", "1001 5\n",
+		"1001  5\n",  "1001 u1 -5\n",	   "1001 u1 05\n", "1001 u1 x\n", "01 u1 5\n",
+		"1001u1 5\n", "99999999999 u1 5\n"
+	};
+	struct state_owner owner;
+	struct carrel_error err = { 0 };
+
+	assert_int_equal(state_read_owner(dir_fd, &owner, &err), -ENOENT);
+	write_file("owner", "1001 u1 1700000000\n");
+	assert_int_equal(state_read_owner(dir_fd, &owner, &err), 0);
+	assert_int_equal(owner.uid, 1001);
+	assert_string_equal(owner.name, "u1");
+	assert_int_equal(owner.since, 1700000000);
+	write_file("owner", "1001 DOMAIN\\first last 5\n");
+	assert_int_equal(state_read_owner(dir_fd, &owner, &err), 0);
+	assert_string_equal(owner.name, "DOMAIN\\first last");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		write_file("owner", bad[i]);
+		if (state_read_owner(dir_fd, &owner, &err) != -EBADMSG)
+			fail_msg("'%s' was taken", bad[i]);
+	}
+	assert_int_equal(state_write_owner(dir_fd, 7, "somebody", &err), 0);
+	assert_int_equal(state_read_owner(dir_fd, &owner, &err), 0);
+	assert_string_equal(owner.name, "somebody");
+}
+
+static void test_kept_aside(void **state)
+{
+	const struct state_owner owner = { .uid = 42, .name = "a b/c" };
+	char name[STATE_NAME_MAX], again[STATE_NAME_MAX];
+	struct carrel_error err = { 0 };
+	uid_t uid;
+	bool kept;
+
+	assert_int_equal(mkdirat(dir_fd, "42", 0700), 0);
+	assert_int_equal(state_keep_aside(dir_fd, &owner, name, &err), 0);
+	assert_true(state_name_valid(name, &uid, &kept) && kept && uid == 42);
+	assert_memory_equal(name, "42.a_b_c.", 9);
+	assert_int_equal(faccessat(dir_fd, name, F_OK, 0), 0);
+	/* Once more in the same second. */
+	assert_int_equal(mkdirat(dir_fd, "42", 0700), 0);
+	assert_int_equal(state_keep_aside(dir_fd, &owner, again, &err), 0);
+	assert_string_not_equal(name, again);
+	assert_int_equal(state_remove(dir_fd, name, &err), 0);
+	assert_int_equal(state_remove(dir_fd, again, &err), 0);
+	assert_int_equal(state_sweep(dir_fd, &err), 0);
+	assert_int_equal(mkdirat(dir_fd, ".removed-43-1", 0700), 0);
+	assert_int_equal(state_sweep(dir_fd, &err), 1);
+}
+
+static void test_snapshots(void **state)
+{
+	static const char good[] = "name=%s\nimage=alpine\nby=root\ntaken=%d\nbytes=1\nentries=2\n";
+	struct snapshot *list = NULL, one;
+	struct carrel_error err = { 0 };
+	char text[256];
+
+	assert_int_equal(snapshot_read(dir_fd, "a", &one, &err), -ENOENT);
+	assert_int_equal(snapshot_read(dir_fd, "../a", &one, &err), -EINVAL);
+	snprintf(text, sizeof(text), good, "late", 9);
+	write_file("snapshot.late", text);
+	snprintf(text, sizeof(text), good, "early", 5);
+	write_file("snapshot.early", text);
+	assert_int_equal(snapshot_list(dir_fd, &list, &err), 2);
+	assert_string_equal(list[0].name, "early");
+	assert_string_equal(list[1].name, "late");
+	free(list);
+	write_file("snapshot.other", text);
+	assert_int_equal(snapshot_list(dir_fd, &list, &err), -EBADMSG);
+	assert_non_null(strstr(err.msg, "it is of another snapshot"));
+	assert_int_equal(unlinkat(dir_fd, "snapshot.other", 0), 0);
+	assert_true(snapshot_name_valid("a.b-c_9"));
+	assert_false(snapshot_name_valid(".a"));
+	assert_false(snapshot_name_valid(""));
+}
+
+static void test_blocks_of_ids(void **state)
+{
+	static const struct {
+		uint32_t base;
+		bool reserved;
+	} cases[] = {
+		{ 0, true },	       { 65535, true },	       { 65536, false },       { 100000, false },
+		{ 458752, false },     { 458753, true },       { 524288, true },       { 1879048191, true },
+		{ 1879048192, false }, { 2147483648u, false }, { 4294901759u, false }, { 4294901760u, true },
+	};
+	struct carrel_error err = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct idmap map = { cases[i].base, cases[i].base }, mixed = { 100000, cases[i].base };
+		if (idmap_is_reserved(&map, &err) != cases[i].reserved ||
+		    idmap_is_reserved(&mixed, &err) != cases[i].reserved)
+			fail_msg("%u", cases[i].base);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names_of_states), cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_kept_aside),	cmocka_unit_test(test_snapshots),
+		cmocka_unit_test(test_blocks_of_ids),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
