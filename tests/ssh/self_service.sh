@@ -21,8 +21,8 @@ snapshots() {
 for r in json.load(sys.stdin)["snapshots"]: print(r["name"], r["by"])'
 }
 
-logged() { # TEXT: in a line of the keeper's
-	grep -F "carrel-keeper" "$work/syslog" | grep -qF "$1"
+logged() { # TEXT
+	wait_until 10 grep -qF "$1" "$work/syslog"
 }
 
 test_snapshot_and_reset() {
