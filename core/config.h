@@ -3,7 +3,7 @@
  *
  * The table config_keys[] is the truth for the parser, the validation, `carrelctl explain` and the
  * manual. Order in it is the order of presentation. A key that is in the grammar and not yet
- * implemented is refused by name ("setting 'binds' is not available in this version"), unless it is set to
+ * implemented is refused by name ("setting 'network' is not available in this version"), unless it is set to
  * what it is anyway.
  *
  * Files: the main file, then NAME.conf of the conf.d/ beside it in lexical (strcmp) order. Each is opened

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bind.h"
 #include "cleanup.h"
 #include "image.h"
 #include "text.h"
@@ -170,6 +171,27 @@ static const struct config_table io_table = {
 	.check = check_io,
 };
 
+#define IN_BIND(member) .available = true, .offset = offsetof(struct bind_mount, member)
+
+static const struct config_key bind_fields[] = {
+	{ "binds", "source", KEY_STRING, NULL, .check = bind_check_source, IN_BIND(source),
+	  .help = "a directory or file of the host" },
+	{ "binds", "target", KEY_STRING, NULL, .check = bind_check_target, IN_BIND(target),
+	  .help = "where it is inside" },
+	{ "binds", "readonly", KEY_BOOL, "false", IN_BIND(readonly), .help = "whether it cannot be written" },
+	{ "binds", "optional", KEY_BOOL, "false", IN_BIND(optional),
+	  .help = "whether a login goes on without it where it is missing" },
+};
+
+static const struct config_table bind_table = {
+	.fields = bind_fields,
+	.count = ARRAY_SIZE(bind_fields),
+	.entry_size = sizeof(struct bind_mount),
+	.next = offsetof(struct bind_mount, next),
+	.most = BINDS_MAX,
+	.check = bind_check_entry,
+};
+
 /* Limits that a policy may do without where the kernel cannot enforce them. */
 static const char *check_optional(const char *text)
 {
@@ -227,7 +249,6 @@ const struct config_key config_keys[] = {
 	{ NULL, "image", KEY_STRING, "alpine", .check = check_image, IN(image),
 	  .help = "base image of a new user's root filesystem" },
 	{ NULL, "rootfs", KEY_CHOICE, "persistent", rootfs_choices, IN(rootfs),
-	  .unavailable_choices = 1 << ROOTFS_EPHEMERAL,
 	  .help = "whether changes to the root filesystem are kept" },
 	{ NULL, "self_service", KEY_NAMES, "", .check = check_self_service, IN(self_service),
 	  .help = "changes of their own root filesystem that users may ask for from inside" },
@@ -236,7 +257,6 @@ const struct config_key config_keys[] = {
 	{ NULL, "shell", KEY_STRING, "/bin/sh", .check = check_shell, IN(shell),
 	  .help = "login shell inside the sandbox" },
 	{ NULL, "home", KEY_CHOICE, "private", home_choices, IN(home),
-	  .unavailable_choices = 1 << HOME_HOST,
 	  .help = "where the home directory comes from" },
 	{ NULL, "share_ssh_dir", KEY_BOOL, "true", IN(share_ssh_dir),
 	  .help = "whether ~/.ssh is that of the host" },
@@ -263,8 +283,8 @@ const struct config_key config_keys[] = {
 	  .help = "variables let in beside TERM, LANG, LC_*, TZ and SSH_*" },
 	{ NULL, "optional", KEY_NAMES, "", .check = check_optional, IN(optional),
 	  .help = "limits without which a session may be, where the kernel cannot enforce them" },
-	{ NULL, "binds", KEY_TABLE, "", NOWHERE,
-	  .help = "directories of the host that the sandbox sees" },
+	{ NULL, "binds", KEY_TABLE, "", .table = &bind_table, IN(binds),
+	  .help = "directories and files of the host that the sandbox sees" },
 
 	{ "limits", "memory", KEY_SIZE, "512M", .min = 8 * MIB, .max = 1024 * TIB, .can_be_none = true,
 	  IN(limits.memory), .help = "memory of a session" },

@@ -51,6 +51,7 @@ static bool is_listing(const config_setting_t *setting)
 const char *config_scalar_text(struct source *src, const struct config_key *key,
 			       const config_setting_t *setting)
 {
+	const char *example = key->fallback ? key->fallback : "/srv/data"; /* only paths have no default */
 	char label[CONFIG_LABEL_MAX];
 
 	config_key_label(key, label);
@@ -62,9 +63,9 @@ const char *config_scalar_text(struct source *src, const struct config_key *key,
 		return config_setting_get_string(setting);
 	} else if (config_setting_is_number(setting)) {
 		FAIL(src, setting, "'%s' is not a string: write it with quotes, for example \"%s\"", label,
-		     key->fallback);
+		     example);
 	} else {
-		FAIL(src, setting, "'%s' must be a string, for example \"%s\"", label, key->fallback);
+		FAIL(src, setting, "'%s' must be a string, for example \"%s\"", label, example);
 	}
 	return NULL;
 }

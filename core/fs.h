@@ -17,6 +17,14 @@
  */
 int fs_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 
+/*
+ * Open an absolute path (O_PATH) as root means it: every directory that leads to it, and every link on the way, belongs to root, and
+ * only root can write those directories, so nobody else decides where it ends. What it names may be anybody's. `real` is then
+ * the path without links. -EPERM with a message that names what is not root's; -ENOENT, -ENOTDIR; or another -errno.
+ */
+#define FS_PATH_MAX 1024
+int fs_open_trusted(const char *path, char real[FS_PATH_MAX], struct carrel_error *err);
+
 /* Whether `name` is one component of a path: no slash, not empty, "." or "..". */
 bool fs_is_component(const char *name);
 

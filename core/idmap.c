@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -272,6 +273,30 @@ static int write_map(pid_t pid, const char *file, const char *text)
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
 	return fs_write_at(AT_FDCWD, path, text);
+}
+
+/* The ids from `first` up to but not `end`, as they are. */
+static size_t add_same(uint64_t first, uint64_t end, char *out, size_t used)
+{
+	int n = first < end ? snprintf(out + used, IDMAP_LINES_MAX - used,
+				       "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", first, first, end - first)
+			    : 0;
+
+	return used + (size_t)n;
+}
+
+int idmap_host_lines(uint32_t id, uint32_t base, uint32_t inner, char out[IDMAP_LINES_MAX])
+{
+	const uint64_t block_end = (uint64_t)base + IDMAP_COUNT, all = UINT32_MAX; /* which is no id itself */
+	size_t used = (size_t)snprintf(out, IDMAP_LINES_MAX, "%u %u 1\n", id, base + inner);
+	/* Two holes, in order. */
+	uint64_t low = id < base ? id : base, low_end = id < base ? (uint64_t)id + 1 : block_end;
+	uint64_t high = id < base ? base : id, high_end = id < base ? block_end : (uint64_t)id + 1;
+
+	used = add_same(0, low, out, used);
+	used = add_same(low_end, high, out, used);
+	used = add_same(high_end, all, out, used);
+	return used < IDMAP_LINES_MAX ? 0 : -ENAMETOOLONG;
 }
 
 /* What the process that a user namespace is born with works with; it runs in our memory. */

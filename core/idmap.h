@@ -34,6 +34,14 @@ bool idmap_is_reserved(const struct idmap *map, struct carrel_error *why);
 int idmap_read(int user_fd, struct idmap *map, struct carrel_error *err);
 
 /*
+ * The lines of a map for a mount of the host's files: the host's `id` is `inner` of the block at `base`, the rest of the block
+ * nobody's, and all others are as on the host. (Which the sandbox sees as nobody, having no such ids; but were they outside the
+ * map, the kernel would let nobody write their files, whatever the mode says.) 0 or -ENAMETOOLONG.
+ */
+#define IDMAP_LINES_MAX 160
+int idmap_host_lines(uint32_t id, uint32_t base, uint32_t inner, char out[IDMAP_LINES_MAX]);
+
+/*
  * A descriptor of a new user namespace with the given maps, for mount_setattr(MOUNT_ATTR_IDMAP). The lines
  * are of the form user_namespaces(7) describes: "<inside> <outside> <count>\n". Descriptor or -errno.
  */

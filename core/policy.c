@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bind.h"
 #include "cgroup.h"
 #include "config_internal.h"
 
@@ -172,6 +173,12 @@ static int check_swap(const struct policy *policy, const char *group, const stru
 			 memory->file ? memory->file : "built-in", memory->line, group, group);
 }
 
+char *policy_inner_home(const struct policy *policy, const struct user_facts *user, char *buf, size_t size)
+{
+	snprintf(buf, size, policy->login_as == LOGIN_ROOT ? "/root" : "/home/%s", user->name);
+	return buf;
+}
+
 int policy_check(const struct policy *policy, struct carrel_error *err)
 {
 	int r = check_swap(policy, "limits", &policy->limits, err);
@@ -197,5 +204,6 @@ int policy_decide(const struct config *config, const struct user_facts *user, st
 	}
 	decide_covered(config, user, policy);
 	/* Whom the policy does not cover it cannot harm, however wrong it is. */
-	return policy->covered ? policy_check(policy, err) : 0;
+	int r = policy->covered ? policy_check(policy, err) : 0;
+	return r == 0 && policy->covered ? bind_check_policy(policy, user, err) : r;
 }

@@ -47,6 +47,18 @@ struct io_limit {
 	struct io_limit *next;
 };
 
+#define BINDS_MAX     32
+#define BIND_PATH_MAX 200 /* bytes, after %u */
+
+/* A directory or file of the host that the sandbox sees. %u in either path is the user's name. */
+struct bind_mount {
+	const char *source; /* of the host */
+	const char *target; /* inside */
+	bool readonly;
+	bool optional; /* left out, and logged, where the source is missing or cannot be idmapped */
+	struct bind_mount *next;
+};
+
 /* The limits of one level of groups. UNIT_NONE: no limit. */
 struct limits {
 	uint64_t memory;     /* bytes */
@@ -106,8 +118,9 @@ struct policy {
 	const char *const *env;		 /* names let in beside the built-in ones, NULL-terminated */
 	struct limits limits;		 /* each session */
 	struct limits user_limits;
-	struct limits group_limits; /* those of `group` */
-	char group[GROUP_NAME_MAX]; /* the budget the user shares: the name of its cgroup, or "" */
+	struct limits group_limits;	/* those of `group` */
+	char group[GROUP_NAME_MAX];	/* the budget the user shares: the name of its cgroup, or "" */
+	const struct bind_mount *binds; /* a list, or NULL */
 	const char *const
 		*optional; /* limits that need not be enforced, such as "limits.io", NULL-terminated */
 	struct session_rules session;
@@ -122,6 +135,10 @@ struct policy {
  */
 int policy_decide(const struct config *config, const struct user_facts *user, struct policy *policy,
 		  struct carrel_error *err);
+
+/* The user's home inside. Returns buf. */
+#define INNER_HOME_MAX 300
+char *policy_inner_home(const struct policy *policy, const struct user_facts *user, char *buf, size_t size);
 
 /* Whether the values of a policy contradict each other: -EINVAL with FILE:LINE, or 0. */
 int policy_check(const struct policy *policy, struct carrel_error *err);

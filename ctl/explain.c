@@ -7,6 +7,7 @@
 
 #include "core/cleanup.h"
 #include "core/config.h"
+#include "core/host_home.h"
 #include "core/override.h"
 #include "core/paths.h"
 #include "core/policy.h"
@@ -195,6 +196,18 @@ static void add_storage(struct table *table, const struct user_facts *user, cons
 			  unit_format_size(inodes_limit, sizeof(inodes_limit), usage.inodes_limit));
 }
 
+/* What the user writes in a home of the host from inside, the host may run as that user outside. */
+static void warn_about_home(const struct user_facts *user)
+{
+	ctl_warning(
+		"'home' is \"host\": the host itself acts on what '%s' writes there, outside the sandbox. "
+		"Close these first:",
+		user->name);
+	for (const struct host_home_door *door = host_home_doors; door->what; door++)
+		ctl_warning("%s%s%s: %s (%s)", door->path ? user->home : "", door->path ? "/" : "",
+			    door->path ? door->path : "elsewhere", door->what, door->how);
+}
+
 /* What else decides whether the next login ends in a sandbox. */
 static void warn_about(const struct user_facts *user, const struct policy *policy)
 {
@@ -206,6 +219,8 @@ static void warn_about(const struct user_facts *user, const struct policy *polic
 	else if (strcmp(user->shell, CARREL_SHELL) != 0 && !policy->forced_command_ok)
 		ctl_warning("logins of '%s' are refused: the shell in passwd is '%s' and not %s", user->name,
 			    user->shell, CARREL_SHELL);
+	if (policy->home == HOME_HOST)
+		warn_about_home(user);
 }
 
 static int print_policy(const struct user_facts *user, const struct policy *policy, bool json)

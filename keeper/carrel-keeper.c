@@ -197,6 +197,9 @@ static void close_session(struct keeper *k, enum ending ending)
 	close_fd(&k->ssh_fd);
 	close_fd(&k->disk_fd);
 	close_fd(&k->storage_fd);
+	close_fd(&k->map_fd);
+	for (size_t i = 0; i < BINDS_MAX; i++)
+		close_fd(&k->bind_fds[i]);
 	while (k->cgroup_fds_count > 0)
 		close_fd(&k->cgroup_fds[--k->cgroup_fds_count]);
 	if (!k->record.id[0])
@@ -355,12 +358,15 @@ int main(int argc, char **argv)
 		.ssh_fd = -EBADF,
 		.disk_fd = -EBADF,
 		.storage_fd = -EBADF,
+		.map_fd = -EBADF,
 		.scope_fd = -EBADF,
 		.init_pidfd = -EBADF,
 		.sync_fd = -EBADF,
 		.ask_fds = { -EBADF, -EBADF },
 	};
 
+	for (size_t i = 0; i < BINDS_MAX; i++)
+		k.bind_fds[i] = -EBADF;
 	/* Before getopt, which changes the order of argv. */
 	k.title = argv[0];
 	k.title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);

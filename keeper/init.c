@@ -59,20 +59,6 @@ static int become_root(struct carrel_error *err)
 	return 0;
 }
 
-static int take_mounts(struct keeper *k, int sync_fd, struct carrel_error *err)
-{
-	int fds[CGROUP_FDS_MAX];
-
-	int n = sandbox_take(sync_fd, GIFT_MOUNTS, fds, err);
-	if (n < 3)
-		return n < 0 ? n : error_set(err, EPROTO, "the keeper sent no root filesystem");
-	k->rootfs_fd = fds[0];
-	k->home_fd = fds[1];
-	k->limits_fd = fds[2];
-	k->ssh_fd = n > 3 ? fds[3] : -EBADF;
-	return 0;
-}
-
 /* The group first: the root of the cgroup namespace is the group of the process that unshares it. */
 static int enter_cgroup(int sync_fd, struct carrel_error *err)
 {
@@ -152,7 +138,7 @@ static int furnish(struct keeper *k, int *sync_fd, struct carrel_error *err)
 	if (r == 0)
 		r = raise_loopback(err);
 	if (r == 0)
-		r = take_mounts(k, *sync_fd, err);
+		r = sandbox_take_mounts(k, *sync_fd, err);
 	if (r == 0)
 		r = init_mount_all(k, err);
 	if (r == 0)

@@ -16,6 +16,9 @@ _Noreturn void init_main(struct keeper *k, int sync_fd);
 /* init_mounts.c: from the template to the sandbox's own tree, pivot and masks included. 0 or -errno. */
 int init_mount_all(struct keeper *k, struct carrel_error *err);
 
+/* init_binds.c: what the policy binds, below rootfs_fd. 0 or -errno. */
+int init_mount_binds(const struct keeper *k, struct carrel_error *err);
+
 /* Where the user's home is inside. Writes to buf and returns it. */
 const char *init_home(const struct keeper *k, char *buf, size_t size);
 

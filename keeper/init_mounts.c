@@ -11,6 +11,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -171,8 +172,7 @@ static int fill_dev(int root, struct carrel_error *err)
 
 const char *init_home(const struct keeper *k, char *buf, size_t size)
 {
-	snprintf(buf, size, k->policy.login_as == LOGIN_ROOT ? "/root" : "/home/%s", k->user.name);
-	return buf;
+	return policy_inner_home(&k->policy, &k->user, buf, size);
 }
 
 /*
@@ -212,6 +212,25 @@ static int hide_agents(int ssh_fd, struct carrel_error *err)
 	return mask < 0 ? mask : mountfd_attach(mask, agents, "", err);
 }
 
+/* share_ssh_dir = false in a home of the host: an empty directory, which cannot be renamed, in the place of ~/.ssh. */
+static int hide_ssh(const struct keeper *k, int home, struct carrel_error *err)
+{
+	/* Who is not the user cannot make files in their home. */
+	setfsgid(rootfs_inner_gid(k));
+	setfsuid(rootfs_inner_uid(k));
+	int made = mkdirat(home, ".ssh", 0700) < 0 ? -errno : 0;
+	setfsuid(0);
+	setfsgid(0);
+	_cleanup_close_ int ssh = made < 0 && made != -EEXIST
+					  ? made
+					  : fs_openat2(home, ".ssh", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0,
+						       RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (ssh < 0)
+		return error_set(err, -ssh, "cannot hide '.ssh' in the home: %s", strerror(-ssh));
+	_cleanup_close_ int mask = new_mask(err);
+	return mask < 0 ? mask : mountfd_attach(mask, ssh, "", err);
+}
+
 static int mount_home(const struct keeper *k, int root, struct carrel_error *err)
 {
 	char home[300];
@@ -223,11 +242,12 @@ static int mount_home(const struct keeper *k, int root, struct carrel_error *err
 	_cleanup_close_ int target = open_target(root, home, err);
 	if (target < 0)
 		return target;
-	/* login_as may have changed since the home was made. */
-	if (fchownat(target, "", rootfs_inner_uid(k), rootfs_inner_gid(k), AT_EMPTY_PATH) < 0)
+	/* login_as may have changed since the home was made. That of the host is the host's. */
+	if (k->policy.home == HOME_PRIVATE &&
+	    fchownat(target, "", rootfs_inner_uid(k), rootfs_inner_gid(k), AT_EMPTY_PATH) < 0)
 		return error_errno(err, "cannot change the owner of the home");
 	if (k->ssh_fd < 0)
-		return 0;
+		return k->policy.home == HOME_HOST && !k->policy.share_ssh_dir ? hide_ssh(k, target, err) : 0;
 	_cleanup_close_ int ssh = open_component(target, ".ssh", 0700);
 	/* No room for a directory is the user's to make, from inside. */
 	if (ssh == -ENOSPC || ssh == -EDQUOT)
@@ -294,11 +314,15 @@ int init_mount_all(struct keeper *k, struct carrel_error *err)
 	if (r == 0)
 		r = mount_limits(k, k->rootfs_fd, err);
 	if (r == 0)
+		r = init_mount_binds(k, err);
+	if (r == 0)
 		r = pivot(k->rootfs_fd, err);
 	close_fd(&k->rootfs_fd);
 	close_fd(&k->home_fd);
 	close_fd(&k->limits_fd);
 	close_fd(&k->ssh_fd);
+	for (size_t i = 0; i < BINDS_MAX; i++)
+		close_fd(&k->bind_fds[i]);
 	if (r == 0)
 		r = init_forbid_namespaces(err); /* writes below /proc/sys, which is made read-only next */
 	return r < 0 ? r : restrict_kernel_files(err);

@@ -56,13 +56,15 @@ struct keeper {
 	int cgroup_fds[CGROUP_FDS_MAX];
 	int cgroup_fds_count;
 
-	int rootfs_fd;	      /* detached mount of the user's overlay */
-	int home_fd;	      /* detached mount of the private home */
-	int limits_fd;	      /* detached mount with the file of limits, see limits.h */
-	int ssh_fd;	      /* detached idmapped mount of ~/.ssh, or -EBADF */
-	int disk_fd;	      /* where the user's files are, for as long as the session is watched */
-	int storage_fd;	      /* the directory they are of, until its limits are settled */
-	bool storage_mounted; /* by us, so this is the user's first session */
+	int rootfs_fd;		 /* detached mount of the user's overlay */
+	int home_fd;		 /* detached mount of the home, private or of the host */
+	int limits_fd;		 /* detached mount with the file of limits, see limits.h */
+	int ssh_fd;		 /* detached idmapped mount of ~/.ssh, or -EBADF */
+	int disk_fd;		 /* where the user's files are, for as long as the session is watched */
+	int bind_fds[BINDS_MAX]; /* detached idmapped mounts of policy.binds, or -EBADF */
+	int map_fd;		 /* user namespace of such mounts, once there is one */
+	int storage_fd;		 /* the directory they are of, until its limits are settled */
+	bool storage_mounted;	 /* by us, so this is the user's first session */
 
 	int init_pidfd;
 	int sync_fd; /* socket to init: one byte from us, then READY or an error from it */

@@ -22,6 +22,8 @@
 #include "core/state.h"
 #include "core/storage.h"
 #include "core/text.h"
+#include "ephemeral.h"
+#include "hostdir.h"
 #include "sandbox.h"
 #include "sshdir.h"
 
@@ -57,7 +59,7 @@ static int remember_image(struct keeper *k, const char *name, struct carrel_erro
 }
 
 /* The image as the sandbox shall see it: owners shifted into the user's block, read-only. */
-static int idmapped_lower(struct keeper *k, int image_fd, struct carrel_error *err)
+int rootfs_lower(struct keeper *k, int image_fd, struct carrel_error *err)
 {
 	/* init's map is the right one; the mount keeps the namespace for as long as it needs it. */
 	_cleanup_close_ int userns = sandbox_userns(k, err);
@@ -178,6 +180,9 @@ int rootfs_settle(struct keeper *k, struct carrel_error *err)
 {
 	struct storage s = storage_of(k);
 
+	/* Of an ephemeral one they are its filesystem's own. */
+	if (k->storage_fd < 0)
+		return 0;
 	s.mounted = k->storage_mounted;
 	int r = storage_settle(&s, k->storage_fd, err);
 	close_fd(&k->storage_fd);
@@ -221,7 +226,7 @@ static int mount_first(struct keeper *k, int image_fd, const char *at, struct ca
 	_cleanup_close_ int storage = mount_storage(k, err);
 	if (storage < 0)
 		return storage;
-	_cleanup_close_ int lower = idmapped_lower(k, image_fd, err);
+	_cleanup_close_ int lower = rootfs_lower(k, image_fd, err);
 	if (lower < 0)
 		return lower;
 	int host = pinned_enter(PINNED_VAULT, err);
@@ -249,9 +254,11 @@ static int from_vault(struct keeper *k, int image_fd, struct carrel_error *err)
 	if (host < 0)
 		return host;
 	k->rootfs_fd = clone_overlay(k, root, err);
-	if (k->rootfs_fd >= 0)
+	r = k->rootfs_fd < 0 ? k->rootfs_fd : 0;
+	if (r == 0 && k->policy.home == HOME_PRIVATE) {
 		k->home_fd = clone_home(k, home, err);
-	r = k->rootfs_fd < 0 ? k->rootfs_fd : k->home_fd < 0 ? k->home_fd : 0;
+		r = k->home_fd < 0 ? k->home_fd : 0;
+	}
 	if (r == 0) {
 		k->storage_fd = open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (k->storage_fd < 0)
@@ -271,18 +278,11 @@ static int explain_stale(const struct keeper *k, const char *image, struct carre
 		image, k->user.name, image);
 }
 
-int rootfs_open(struct keeper *k, struct carrel_error *err)
+/* The user's own, which stays: the image they were first given, and what they changed. */
+static int open_persistent(struct keeper *k, int image_fd, struct carrel_error *err)
 {
-	char image[IMAGE_NAME_MAX + 1] = "";
-
-	int r = pinned_image(k, image, err);
-	if (r < 0)
-		return r;
-	_cleanup_close_ int image_fd = image_open(image, err);
-	if (image_fd < 0)
-		return image_fd;
-	memcpy(k->record.image, image, sizeof(image));
-	r = remember_image(k, image, err);
+	const char *image = k->record.image;
+	int r = remember_image(k, image, err);
 	if (r == 0)
 		r = from_vault(k, image_fd, err);
 	if (r == -ESTALE)
@@ -292,5 +292,30 @@ int rootfs_open(struct keeper *k, struct carrel_error *err)
 	/* Of the same filesystem, and under the same limits, as all of the user's files; the mount itself is init's. */
 	k->disk_fd = openat(k->storage_fd, "home", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	state_mark_login(k->user_fd);
-	return k->policy.share_ssh_dir ? sshdir_open(k, err) : 0;
+	return 0;
+}
+
+int rootfs_open(struct keeper *k, struct carrel_error *err)
+{
+	bool ephemeral = k->policy.rootfs == ROOTFS_EPHEMERAL;
+	char image[IMAGE_NAME_MAX + 1] = "";
+
+	/* What is not kept need not stay what it was. */
+	int r = ephemeral ? text_format(image, sizeof(image), "%s", k->policy.image)
+			  : pinned_image(k, image, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int image_fd = image_open(image, err);
+	if (image_fd < 0)
+		return image_fd;
+	memcpy(k->record.image, image, sizeof(image));
+	r = ephemeral ? ephemeral_open(k, image_fd, err) : open_persistent(k, image_fd, err);
+	if (r == 0 && k->policy.home == HOME_HOST)
+		r = hostdir_open_home(k, err);
+	if (r == 0 && k->policy.share_ssh_dir)
+		r = sshdir_open(k, err);
+	if (r == 0)
+		r = hostdir_open_binds(k, image_fd, err);
+	close_fd(&k->map_fd);
+	return r;
 }

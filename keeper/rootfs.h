@@ -23,6 +23,9 @@ int rootfs_open(struct keeper *k, struct carrel_error *err);
  */
 int rootfs_settle(struct keeper *k, struct carrel_error *err);
 
+/* The image as the sandbox shall see it: owners shifted into the user's block, read-only. Detached mount or -errno. */
+int rootfs_lower(struct keeper *k, int image_fd, struct carrel_error *err);
+
 /* The container ids that the user's processes run as. */
 uid_t rootfs_inner_uid(const struct keeper *k);
 gid_t rootfs_inner_gid(const struct keeper *k);

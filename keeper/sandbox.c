@@ -138,23 +138,49 @@ int sandbox_userns(const struct keeper *k, struct carrel_error *err)
 	return fd < 0 ? error_errno(err, "cannot open the sandbox's user namespace") : fd;
 }
 
+/* The member of `k` that a mount is in; for MOUNT_ROOT up to but not MOUNT_ROLES. */
+static int *mount_of(struct keeper *k, unsigned role)
+{
+	switch (role) {
+	case MOUNT_ROOT:
+		return &k->rootfs_fd;
+	case MOUNT_HOME:
+		return &k->home_fd;
+	case MOUNT_LIMITS:
+		return &k->limits_fd;
+	case MOUNT_SSH:
+		return &k->ssh_fd;
+	default:
+		return &k->bind_fds[role - MOUNT_BINDS];
+	}
+}
+
+static int give_mounts(struct keeper *k)
+{
+	unsigned char message[2] = { GIFT_MOUNTS, MOUNT_END };
+	int r = 0;
+
+	for (unsigned role = MOUNT_ROOT; role < MOUNT_ROLES; role++) {
+		int *fd = mount_of(k, role);
+		message[1] = (unsigned char)role;
+		if (*fd >= 0 && r == 0)
+			r = wire_send(k->sync_fd, message, sizeof(message), fd, 1);
+		close_fd(fd);
+	}
+	message[1] = MOUNT_END;
+	return r == 0 ? wire_send(k->sync_fd, message, sizeof(message), NULL, 0) : r;
+}
+
 int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err)
 {
 	char byte = (char)gift;
-	int mounts[4] = { k->rootfs_fd, k->home_fd, k->limits_fd, k->ssh_fd };
-	const int *fds = gift == GIFT_MOUNTS ? mounts : k->cgroup_fds;
-	size_t count = 0;
+	int r;
 
-	if (gift == GIFT_MOUNTS)
-		count = k->ssh_fd >= 0 ? 4 : 3;
-	else if (gift == GIFT_CGROUP)
-		count = (size_t)k->cgroup_fds_count;
-	int r = wire_send(k->sync_fd, &byte, 1, fds, count);
 	if (gift == GIFT_MOUNTS) {
-		close_fd(&k->rootfs_fd);
-		close_fd(&k->home_fd);
-		close_fd(&k->limits_fd);
-		close_fd(&k->ssh_fd);
+		r = give_mounts(k);
+	} else {
+		size_t count = gift == GIFT_CGROUP ? (size_t)k->cgroup_fds_count : 0;
+		r = wire_send(k->sync_fd, &byte, 1, k->cgroup_fds, count);
 	}
 	if (gift == GIFT_CGROUP)
 		close_cgroup_fds(k);
@@ -170,6 +196,28 @@ int sandbox_take(int sync_fd, enum gift gift, int *fds, struct carrel_error *err
 	if (r == 0 && byte != (char)gift)
 		r = -EPROTO;
 	return r < 0 ? error_set(err, -r, "the keeper ended") : (int)count;
+}
+
+int sandbox_take_mounts(struct keeper *k, int sync_fd, struct carrel_error *err)
+{
+	unsigned char message[2];
+
+	for (unsigned role = MOUNT_ROOT; role < MOUNT_ROLES; role++)
+		*mount_of(k, role) = -EBADF;
+	for (;;) {
+		size_t count = 1;
+		int fd = -EBADF;
+		int r = wire_receive(sync_fd, message, sizeof(message), &fd, &count);
+		if (r < 0 || message[0] != GIFT_MOUNTS)
+			return error_set(err, r < 0 ? -r : EPROTO, "the keeper ended");
+		if (message[1] == MOUNT_END)
+			break;
+		if (message[1] < MOUNT_ROLES && count == 1)
+			*mount_of(k, message[1]) = fd;
+	}
+	return k->rootfs_fd >= 0 && k->home_fd >= 0 && k->limits_fd >= 0
+		       ? 0
+		       : error_set(err, EPROTO, "the keeper sent no root filesystem");
 }
 
 int sandbox_wait(struct keeper *k, struct carrel_error *err)

@@ -28,8 +28,19 @@ int sandbox_userns(const struct keeper *k, struct carrel_error *err);
 /* What init waits for, in this order: one byte, with the descriptors named. */
 enum gift {
 	GIFT_GO = 'g',
-	GIFT_MOUNTS = 'm', /* rootfs, home, limits and, if shared, ~/.ssh */
+	GIFT_MOUNTS = 'm', /* the mounts of keeper.h, each in a message of its own, and MOUNT_END */
 	GIFT_CGROUP = 'c', /* the entries of the session's cgroup; none where it was cloned into it */
+};
+
+/* Which mount a message brings. */
+enum mount_role {
+	MOUNT_END, /* none: those that have not come are not there */
+	MOUNT_ROOT,
+	MOUNT_HOME,
+	MOUNT_LIMITS,
+	MOUNT_SSH,
+	MOUNT_BINDS, /* the first of policy.binds; the others follow */
+	MOUNT_ROLES = MOUNT_BINDS + BINDS_MAX,
 };
 
 /* Hand over, and close our copies. Init having failed meanwhile is success here: sandbox_wait tells. */
@@ -37,6 +48,9 @@ int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err);
 
 /* init's side. `fds` has room for CGROUP_FDS_MAX; returns how many came, or -errno. */
 int sandbox_take(int sync_fd, enum gift gift, int *fds, struct carrel_error *err);
+
+/* init's side of GIFT_MOUNTS: fills rootfs_fd, home_fd, ssh_fd and bind_fds. 0 or -errno. */
+int sandbox_take_mounts(struct keeper *k, int sync_fd, struct carrel_error *err);
 
 /* Wait for init's report, bounded by the watchdog of the whole opening. -errno with init's own message. */
 int sandbox_wait(struct keeper *k, struct carrel_error *err);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
@@ -17,8 +16,7 @@
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/log.h"
-#include "core/mountfd.h"
-#include "rootfs.h"
+#include "hostdir.h"
 
 #define SSH_DIR ".ssh"
 
@@ -63,19 +61,6 @@ static int find(const struct keeper *k, struct carrel_error *err)
 	return steal_fd(&fd);
 }
 
-/* A file whose group is outside the map is read-only inside, so the primary group is mapped too. */
-static int idmapped(const struct keeper *k, int dir, struct carrel_error *err)
-{
-	char uids[64], gids[64];
-
-	snprintf(uids, sizeof(uids), "%u %u 1\n", k->user.uid, k->ids.uid_base + rootfs_inner_uid(k));
-	snprintf(gids, sizeof(gids), "%u %u 1\n", k->user.gid, k->ids.gid_base + rootfs_inner_gid(k));
-	_cleanup_close_ int userns = idmap_userns(uids, gids, err);
-	if (userns < 0)
-		return userns;
-	return mountfd_clone(dir, "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, userns, err);
-}
-
 int sshdir_open(struct keeper *k, struct carrel_error *err)
 {
 	struct carrel_error why = { 0 };
@@ -85,7 +70,7 @@ int sshdir_open(struct keeper *k, struct carrel_error *err)
 	if (setfsuid((uid_t)-1) != 0 || setfsgid((gid_t)-1) != 0)
 		return error_set(err, EPERM, "cannot get back the filesystem uid of root");
 	if (dir >= 0)
-		k->ssh_fd = idmapped(k, dir, &why);
+		k->ssh_fd = hostdir_clone(k, dir, MOUNT_ATTR_NOEXEC, &why);
 	if (k->ssh_fd < 0)
 		log_send("carrel-keeper", LOG_WARNING, "user '%s': ~/.ssh is not shared with the sandbox: %s",
 			 k->user.name, why.msg);

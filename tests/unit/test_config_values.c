@@ -85,13 +85,8 @@ static void test_choices(void **state)
 static void test_unavailable(void **state)
 {
 	static const struct value_case cases[] = {
-		{ "rootfs = \"ephemeral\";", "'rootfs': \"ephemeral\" is not available in this version" },
-		{ "home = \"host\";", "'home': \"host\" is not available in this version" },
 		{ "network = \"host\";", "'network': \"host\" is not available in this version" },
 		{ "network = \"nat\";", "'network': \"nat\" is not available in this version" },
-		{ "binds = ( { source = \"/srv\"; target = \"/srv\"; } );",
-		  "setting 'binds' is not available in this version" },
-		{ "binds = \"x\";", "setting 'binds' is not available in this version" },
 	};
 	check_values(cases, ARRAY_SIZE(cases));
 }
