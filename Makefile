@@ -104,7 +104,7 @@ $(B)/tests/helpers/%: tests/helpers/%.c $(B)/libcore.a | $(B)/seccomp_filter.h
 	$(CC) $(OWN_CFLAGS) $(CFLAGS) $(OWN_LDFLAGS) $(LDFLAGS) -o $@ $< $(B)/libcore.a -lpam $(HELPER_LIBS)
 
 # Run in any rootfs.
-$(B)/tests/helpers/seccomp_probe $(B)/tests/helpers/inside_probe $(B)/tests/helpers/disk_probe: OWN_LDFLAGS += -static
+$(B)/tests/helpers/seccomp_probe $(B)/tests/helpers/inside_probe $(B)/tests/helpers/disk_probe $(B)/tests/helpers/hog: OWN_LDFLAGS += -static
 $(B)/tests/helpers/peer $(B)/tests/helpers/agent_client $(B)/tests/helpers/x11_peer: OWN_LDFLAGS += -static
 $(B)/tests/helpers/bench_attach: HELPER_LIBS = -lcgroup
 
