@@ -4,6 +4,9 @@
 # is taken nearly three times over its limit (tests/helpers/hog.c), and, as the control, with a limit above that: then it is had,
 # and the kernel has counted it as the session's, so what holds under the small limit is not only that nobody looked.
 
+# Others with the same ids would share what the kernel counts per user:
+# runs alone
+
 # shellcheck source=tests/lib/sessions.sh
 . "$lib/sessions.sh"
 

@@ -37,7 +37,7 @@ write_config() { # text on standard input
 # make the output of a login depend on the machine.
 enable_pam() { # SERVICE
 	sed -i -e '/pam_motd\|pam_mail\|pam_carrel/d' "/etc/pam.d/$1"
-	echo 'session required pam_carrel.so' >>"/etc/pam.d/$1"
+	echo "session required pam_carrel.so${PATIENCE:+ timeout=$((10 * PATIENCE))}" >>"/etc/pam.d/$1"
 }
 
 # Under the name that the default policy has, whichever of the images it is (see need_alpine).

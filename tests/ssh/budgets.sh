@@ -35,9 +35,9 @@ start_sessions() { # COMMAND USER…
 		outs+=("$out")
 	done
 	for out in "${outs[@]}"; do
-		wait_until 30 grep -q '^ready' "$out"
+		wait_until 30 grep -q '^ready\|^carrel: ' "$out" # some may be too many to start at all
 	done
-	id=$(session_ids "$1" | head -n 1)
+	id=$(session_ids "$1" | sed q)
 	above=$(dirname "$(group_of "$id")")
 }
 

@@ -175,13 +175,14 @@ test_a_keeper_that_is_stuck_does_not_hold_a_reader() {
 	hold_session u1
 	keeper=$(keeper_of "$session")
 	sleep 0.3
+	# What is to read must have been started by then: the keeper has a part in every start of a command.
+	inside "sleep 1; timeout 1 cat $limits_file; echo \$?; timeout 5 ls -l $limits_file >/dev/null; echo \$?" >"$work/reader" 2>&1 &
+	sleep 0.5
 	kill -STOP "$keeper"
-	# The control: the reader does wait.
-	expect_status 143 inside "timeout 1 cat $limits_file"
-	expect_status 0 inside 'echo alive'
-	expect_eq alive "$output"
-	expect_status 0 inside "timeout 5 ls -l $limits_file"
+	wait_until 10 grep -qx 0 "$work/reader"
+	expect_eq 143 "$(head -n 1 "$work/reader")" "the control: the reader does wait"
 	kill -CONT "$keeper"
+	wait
 	wait_until 10 value session memory 4
 }
 
@@ -192,9 +193,10 @@ test_the_end_while_somebody_waits() {
 	hold_session u1
 	keeper=$(keeper_of "$session")
 	sleep 0.3
+	inside "sleep 1; cat $limits_file" >/dev/null 2>&1 </dev/null &
+	sleep 0.5
 	kill -STOP "$keeper"
-	inside "cat $limits_file" >/dev/null 2>&1 </dev/null &
-	sleep 0.3
+	sleep 1
 	kill -KILL "$keeper"
 	end_client
 	nothing_left
