@@ -26,6 +26,7 @@
 #include "rootfs.h"
 #include "sshdir.h"
 
+#define PTYS_MAX "128" /* of a session; all sandboxes of a host share kernel.pty.max, which is 4096 */
 #define ATTR_ALL (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /*
@@ -118,7 +119,7 @@ static int attach_at(int root, const char *path, int mount_fd, struct carrel_err
 static int mount_fresh(const struct keeper *k, int root, const struct fresh *f, struct carrel_error *err)
 {
 	char size[32], inodes[32];
-	struct mountfd_option options[5] = { { "source", "carrel" } };
+	struct mountfd_option options[6] = { { "source", "carrel" } };
 	size_t n = 1;
 	const struct limits *l = &k->policy.limits;
 
@@ -137,6 +138,7 @@ static int mount_fresh(const struct keeper *k, int root, const struct fresh *f, 
 		options[n++] = (struct mountfd_option){ "nr_inodes", inodes };
 	} else if (strcmp(f->type, "devpts") == 0) {
 		options[n++] = (struct mountfd_option){ "ptmxmode", "0666" };
+		options[n++] = (struct mountfd_option){ "max", PTYS_MAX };
 		options[n++] = (struct mountfd_option){ "mode", "0620" };
 		options[n++] = (struct mountfd_option){ "gid", "5" };
 	}

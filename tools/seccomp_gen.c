@@ -44,7 +44,6 @@ static const char *const allowed[] = {
 	"splice tee vmsplice readahead fadvise64 sync_file_range fsync fdatasync sync syncfs fallocate "
 	"ftruncate",
 	"open openat openat2 creat close close_range dup dup2 dup3 fcntl ioctl flock cachestat",
-	"io_setup io_destroy io_submit io_cancel io_getevents io_pgetevents",
 	/* the file tree */
 	"access faccessat faccessat2 stat lstat fstat newfstatat statx statfs fstatfs statmount listmount",
 	"getdents getdents64 getcwd chdir fchdir chroot umask truncate readlink readlinkat",
@@ -125,6 +124,9 @@ static const struct refusal refused[] = {
 	/*
 	 * clone3 has its flags behind a pointer, where a filter cannot look. It falls under ENOSYS, like all that is
 	 * not named here, and not EPERM: C libraries and language runtimes then use clone.
+	 *
+	 * io_setup and its kin fall under it, too, as with a kernel that is built without them: the whole host shares one number of
+	 * events (fs.aio-max-nr), and one process could have them all.
 	 */
 };
 

@@ -189,6 +189,7 @@ static const struct probe attacks[] = {
 	CALL_IF("init_module", EPERM, SYS_init_module, BAD, 0, BAD),
 	CALL_IF("finit_module", EPERM, SYS_finit_module, -1, BAD, ALL),
 	CALL_IF("delete_module", EPERM, SYS_delete_module, BAD, 0),
+	CALL("io_setup", ENOSYS, SYS_io_setup, 1, BAD),
 	CALL("fanotify_init", EPERM, SYS_fanotify_init, ALL, ALL),
 	CALL("swapon", EPERM, SYS_swapon, BAD, ALL),
 	CALL("swapoff", EPERM, SYS_swapoff, BAD),

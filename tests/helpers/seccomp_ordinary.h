@@ -276,7 +276,6 @@ static const struct probe ordinary[] = {
 	CALL("ioprio_set", EINVAL, SYS_ioprio_set, -1, 0, 0),
 	CALL("mlock", 0, SYS_mlock, (long)scratch, 16),
 	CALL("madvise", EINVAL, SYS_madvise, 0, 4096, -1),
-	CALL("io_setup", EFAULT, SYS_io_setup, 1, BAD),
 	CALL("read the core limit", 0, SYS_prlimit64, 0, RLIMIT_CORE, 0, (long)scratch),
 	STEP("set the core limit, so they think", 0, set_core_limit),
 	STEP("set the limit of open files", 0, set_file_limit),
