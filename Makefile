@@ -106,7 +106,7 @@ $(B)/tests/helpers/%: tests/helpers/%.c $(B)/libcore.a | $(B)/seccomp_filter.h
 
 # Run in any rootfs.
 $(B)/tests/helpers/seccomp_probe $(B)/tests/helpers/inside_probe $(B)/tests/helpers/disk_probe \
-  $(B)/tests/helpers/fs_semantics: OWN_LDFLAGS += -static
+  $(B)/tests/helpers/fs_semantics $(B)/tests/helpers/hog: OWN_LDFLAGS += -static
 $(B)/tests/helpers/peer $(B)/tests/helpers/agent_client $(B)/tests/helpers/x11_peer: OWN_LDFLAGS += -static
 $(B)/tests/helpers/bench_attach: HELPER_LIBS = -lcgroup
 
