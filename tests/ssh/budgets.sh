@@ -274,3 +274,35 @@ test_io_that_cannot_be() {
 	expect_status 0 ssh_as u1 'echo in'
 	expect_match "not enforced here: limits.io" "$(<"$work/syslog")"
 }
+
+# Microseconds that a user's sessions have had.
+time_of() { # USER
+	above=$(dirname "$(group_of "$(session_ids "$1")")")
+	time_used
+}
+
+test_weights_share_the_processors() {
+	local light heavy one two i
+
+	policy 'limits = { cpus = "max"; };' '{ match = "u1"; user_limits = { cpu_weight = "50"; }; }, { match = "u2"; user_limits = { cpu_weight = "400"; }; }'
+	start_sessions "$burn" u1 u2
+	for ((i = 0; i < 5; i++)); do
+		one=$(time_of u1) two=$(time_of u2)
+		sleep 2
+		light=$(($(time_of u1) - one)) heavy=$(($(time_of u2) - two))
+		[ "$heavy" -lt $((light * 2)) ] || break
+	done
+	end_sessions
+	[ "$heavy" -ge $((light * 2)) ] || fail "weights 50 and 400 got $light and $heavy microseconds"
+
+	policy 'limits = { cpus = "max"; };'
+	start_sessions "$burn" u1 u2
+	for ((i = 0; i < 5; i++)); do
+		one=$(time_of u1) two=$(time_of u2)
+		sleep 2
+		light=$(($(time_of u1) - one)) heavy=$(($(time_of u2) - two))
+		[ "$heavy" -ge $((light * 2)) ] || break
+	done
+	end_sessions
+	[ "$heavy" -lt $((light * 2)) ] || fail "the control: equal weights got $light and $heavy microseconds"
+}
