@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -29,6 +31,8 @@
 #define OWN_INODES     40u /* reserved ones, our directories, what storage.c keeps in reserve */
 #define GROWTH	       16u /* up to which no descriptors have to be moved */
 #define SIZE_MAX_BYTES (8192ull * 1024 * MIB)
+
+#define TRIM_SLACK (4 * MIB) /* not worth the trouble */
 
 #define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t) /* not in the kernel's public headers */
 
@@ -215,4 +219,21 @@ int disk_image_grow(int dirfd, int root, const struct disk_image *plan, struct c
 	return ioctl(fd, EXT4_IOC_RESIZE_FS, &blocks) < 0
 		       ? error_errno(err, "cannot make the disk image larger while it is in use")
 		       : 0;
+}
+
+/*
+ * ext4 gives back what was deleted some time after that is on disk, and no longer once it is being unmounted. So where much is
+ * left, ask for all that is free: 20 ms for 2 GiB, 70 for 64.
+ */
+void disk_image_give_back(int root, int image)
+{
+	struct fstrim_range all = { .len = UINT64_MAX };
+	struct statvfs fs;
+	struct stat st;
+
+	if (syncfs(root) < 0 || fstat(image, &st) < 0 || fstatvfs(root, &fs) < 0)
+		return;
+	uint64_t size = (uint64_t)fs.f_blocks * fs.f_frsize, used = size - (uint64_t)fs.f_bfree * fs.f_frsize;
+	if ((uint64_t)st.st_blocks * 512 > used + TRIM_SLACK + size / 16384)
+		(void)ioctl(root, FITRIM, &all);
 }

@@ -54,4 +54,10 @@ int disk_image_mount(int dirfd, const char *name, int timeout_ms, struct carrel_
  */
 int disk_image_grow(int dirfd, int root, const struct disk_image *plan, struct carrel_error *err);
 
+/*
+ * Write what the users of a mounted image wrote, and give back to the host what they deleted: before it is unmounted. `root` is any
+ * directory in it, `image` its open file. Failures change nothing but how much space the file takes.
+ */
+void disk_image_give_back(int root, int image);
+
 #endif

@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -22,9 +20,7 @@
 #include "units.h"
 #include "vault.h"
 
-#define LOCK_TIMEOUT_MS	 10000
 #define MOUNT_TIMEOUT_MS 8000
-#define TRIM_SLACK	 (4ull << 20)
 
 const char *storage_method_name(enum storage_method method)
 {
@@ -134,23 +130,6 @@ int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, ch
 	r = live ? apply_live(&s, err) : apply_offline(&s, err);
 	memcpy(note, s.note, sizeof(s.note));
 	return r;
-}
-
-int storage_apply_limits(uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
-			 struct carrel_error *err)
-{
-	_cleanup_close_ int user_fd = open_user(uid);
-
-	note[0] = '\0';
-	if (user_fd == -ENOENT)
-		return 0;
-	if (user_fd < 0)
-		return error_set(err, -user_fd, "cannot open '" CARREL_USERS "/%u': %s", uid,
-				 strerror(-user_fd));
-	int r = fs_lock(user_fd, LOCK_TIMEOUT_MS);
-	if (r < 0)
-		return error_set(err, -r, "cannot lock '" CARREL_USERS "/%u': %s", uid, strerror(-r));
-	return storage_apply_locked(user_fd, uid, limits, note, err);
 }
 
 /* --- usage --- */

@@ -57,15 +57,11 @@ int storage_settle(struct storage *s, int dir, struct carrel_error *err);
 int storage_open(int user_fd, uid_t uid, struct carrel_error *err);
 
 /*
- * Bring a user's storage to these limits now, with sessions live or without, however long that takes; takes the user's lock.
- * What cannot be done while they have a session is -EBUSY with a message that says so, and is done at the next login after; a
- * limit that is lower than what is used lets nothing more be written. `note` as in struct storage. A user without files yet
- * is success. 0 or -errno. Single-threaded callers only (setns).
+ * Bring a user's storage to these limits now, with sessions live or without, however long that takes. The caller has the user's lock,
+ * and nothing that change.h left is pending; `user_fd` is CARREL_USERS/UID. What cannot be done while they have a session is
+ * done at the next login after, and `note` says so, as in struct storage, or -EBUSY and a message; a limit that is lower than what is used
+ * lets nothing more be written. A user without files yet is success. 0 or -errno. Single-threaded callers only (setns).
  */
-int storage_apply_limits(uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
-			 struct carrel_error *err);
-
-/* The same by a caller that has the user's lock; `user_fd` is CARREL_USERS/UID. */
 int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
 			 struct carrel_error *err);
 

@@ -196,6 +196,26 @@ static bool can_grow(const struct disk_image *have, const struct disk_image *pla
 	return disk_image_fits(&grown, plan);
 }
 
+/* Something in the image that a copy of it would be without, as an unfinished change of the rootfs. */
+static bool has_others(int mount)
+{
+	static const char *const ours[] = { ".", "..", "lower", "root", "reserve", "lost+found" };
+	int fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	bool known = true;
+
+	if (!dir)
+		close_fd(&fd);
+	for (struct dirent *entry; dir && known && (entry = readdir(dir));) {
+		known = false;
+		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+			known |= strcmp(entry->d_name, ours[i]) == 0;
+		for (size_t i = 0; i < STORAGE_TREES; i++)
+			known |= strcmp(entry->d_name, storage_trees[i]) == 0;
+	}
+	return !dir || !known;
+}
+
 int storage_refit(struct storage *s, struct carrel_error *err)
 {
 	struct carrel_error failure = { 0 };
@@ -210,6 +230,10 @@ int storage_refit(struct storage *s, struct carrel_error *err)
 
 	if (can_grow(&have, &plan) && disk_image_grow(s->user_fd, mount, &plan, &failure) == 0)
 		return steal_fd(&mount);
+	if (has_others(mount)) {
+		remember(s, "the disk image", "there is an unfinished change in it");
+		return steal_fd(&mount);
+	}
 	bool roomy = has_room(&have, &plan);
 	if (roomy && (!s->deadline || have.used_blocks * have.block_size <= LOGIN_MOVE_MAX)) {
 		replace_image(s, &mount, &plan);

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "disk_image.h"
+#include "paths.h"
 #include "pinned.h"
 
 static bool is_mounted(const char *at)
@@ -19,16 +21,30 @@ static bool is_mounted(const char *at)
 	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
+static void give_back(const char *at, int image)
+{
+	_cleanup_close_ int fd = open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && image >= 0)
+		disk_image_give_back(fd, image);
+}
+
 int vault_release(uid_t uid, struct carrel_error *err)
 {
-	char at[16];
+	char at[16], path[64];
 	int r = 0;
 
+	/* By its path of the host, which the vault has not. */
+	snprintf(path, sizeof(path), CARREL_USERS "/%u/" DISK_IMAGE, uid);
+	_cleanup_close_ int image = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int host = pinned_enter_existing(PINNED_VAULT, err);
 	if (host < 0)
 		return host == -ENOENT ? 0 : host;
 	snprintf(at, sizeof(at), "/%u", uid);
-	if (is_mounted(at) && umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+	bool mounted = is_mounted(at);
+	if (mounted)
+		give_back(at, image);
+	if (mounted && umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 		r = error_errno(err, "cannot unmount the root filesystem of uid %u", uid);
 	rmdir(at);
 	int back = pinned_leave(host, r < 0 ? NULL : err);

@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/change.h"
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/paths.h"
@@ -16,9 +18,11 @@
 #include "core/storage.h"
 #include "core/text.h"
 #include "core/user.h"
+#include "core/vault.h"
 #include "ctl.h"
 
-#define OWNER_MAX 160
+#define OWNER_MAX	160
+#define LOCK_TIMEOUT_MS 10000
 
 /* The name in the file "owner", "<uid> <name> <time>". */
 static bool owner_name(int users_fd, const char *uid, char *text, size_t size, const char **name)
@@ -31,6 +35,24 @@ static bool owner_name(int users_fd, const char *uid, char *text, size_t size, c
 	const char *number = strtok_r(text, " ", &save);
 	*name = strtok_r(NULL, " ", &save);
 	return number && *name && strcmp(number, uid) == 0;
+}
+
+static int apply_locked(uid_t uid, const struct limits *limits, char *note, struct carrel_error *err)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), CARREL_USERS "/%u", uid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : fs_lock(fd, LOCK_TIMEOUT_MS);
+	if (r < 0)
+		return error_set(err, -r, "cannot lock '%s': %s", path, strerror(-r));
+	/* Whoever made it is gone, since the lock is ours; and no session starts while there is one. */
+	if (change_pending(fd)) {
+		r = vault_release(uid, err);
+		if (r == 0)
+			r = change_recover(fd, uid, err);
+	}
+	return r < 0 ? r : storage_apply_locked(fd, uid, limits, note, err);
 }
 
 /* 0, or 1 when something is not as the config says; what it is has been said. */
@@ -47,7 +69,7 @@ static int apply_to(const struct config *config, const char *name, uid_t uid)
 	if (r == 0)
 		r = policy_decide(config, &facts, &policy, &err);
 	if (r == 0 && policy.covered && policy.mode == MODE_ENFORCE && facts.uid == uid)
-		r = storage_apply_limits(uid, &policy.user_limits, note, &err);
+		r = apply_locked(uid, &policy.user_limits, note, &err);
 	user_facts_clear(&facts);
 	if (*note)
 		ctl_warning("'%s': %s", name, note);

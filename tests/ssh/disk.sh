@@ -395,6 +395,27 @@ too_much() {
 	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=20'
 }
 
+test_snapshots_move_with_the_rest() { each snapshots; }
+
+snapshots() {
+	limits ''
+	expect_status 0 ssh_as u1 'echo old >/root/file; echo old >/srv/file'
+	nothing_left
+	expect_status 0 carrelctl rootfs snapshot u1 before
+	expect_status 0 ssh_as u1 'echo new >/root/file; rm /srv/file'
+	nothing_left
+	limits 'disk = "24M"; inodes = "400";' # into an image
+	expect_status 0 ssh_as u1 'cat /root/file'
+	expect_eq new "$output"
+	nothing_left
+	limits 'disk = "24M"; inodes = "800";' # into another
+	expect_status 0 carrelctl apply
+	expect_eq '' "$errors"
+	expect_status 0 carrelctl rootfs rollback --yes u1 before
+	expect_status 0 ssh_as u1 'cat /root/file /srv/file'
+	expect_eq $'old\nold' "$output"
+}
+
 # The keeper dies at any moment of the move; then the next login finds all, in one place or the other.
 test_killed_while_files_are_moved() { each killed; }
 
