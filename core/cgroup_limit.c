@@ -207,7 +207,7 @@ static struct change *in_order(const struct changes *all, size_t step)
 
 static bool is_optional(const struct cgroup_level *level, const char *key)
 {
-	struct cgroup_level copy = *level;
+	struct cgroup_level copy = level ? *level : (struct cgroup_level){ .label = "" };
 
 	return cgroup_skip(&copy, key);
 }

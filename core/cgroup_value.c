@@ -328,7 +328,7 @@ int cgroup_values(struct cgroup_tree *tree, struct cgroup_level *level, struct c
 int cgroup_value_read(struct cgroup_tree *tree, const char *group, const struct cgroup_value *value,
 		      char text[CGROUP_TEXT_MAX])
 {
-	char all[2048], *line = all, *save = NULL;
+	char all[2048], *line, *save = NULL;
 	ssize_t n = cgroup_read(tree, value->controller, group, value->file, all, sizeof(all));
 
 	if (n < 0)

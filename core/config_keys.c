@@ -213,6 +213,7 @@ static const char *check_optional(const char *text)
 #define NOWHERE	   .offset = CONFIG_NOT_STORED
 
 /* The limits of the levels above a session, which may be without any. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
 #define LEVEL(level, key, member, kind, unset, low, high, text)                                   \
 	{                                                                                         \
 #level, key, kind, unset, .min = (low), .max = (high), .can_be_none = true,       \
@@ -236,6 +237,7 @@ static const char *check_optional(const char *text)
 			.rules_only = sizeof(#level) == sizeof("group_limits"),             \
 			.help = "bytes and operations per second of all sessions of " whose \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* clang-format off */
 const struct config_key config_keys[] = {

@@ -102,7 +102,9 @@ static int change_limits(struct everybody *all, struct carrel_error *err)
 	for (size_t i = 0; i < all->count; i++)
 		room += live_levels_max(&all->users[i]);
 	struct cgroup_level *levels = calloc(room, sizeof(*levels));
-	int r = levels ? cgroup_tree_open(&tree, err) : error_errno(err, "cannot allocate");
+	if (!levels)
+		return error_errno(err, "cannot allocate");
+	int r = cgroup_tree_open(&tree, err);
 	size_t count = r == 0 ? all_levels(all, levels) : 0;
 	if (r == 0)
 		r = cgroup_change(tree, levels, count, true, err);

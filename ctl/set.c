@@ -75,7 +75,9 @@ static int change(struct live_user *user, const char *text, struct carrel_error 
 	struct cgroup_level *levels = calloc(live_levels_max(user), sizeof(*levels));
 	struct cgroup_tree *tree = NULL;
 
-	int r = levels ? cgroup_tree_open(&tree, err) : error_errno(err, "cannot allocate");
+	if (!levels)
+		return error_errno(err, "cannot allocate");
+	int r = cgroup_tree_open(&tree, err);
 	size_t count = r == 0 ? live_levels(user, levels) : 0;
 	if (r == 0)
 		warn_of_use(tree, levels, count);
