@@ -128,6 +128,8 @@ static int furnish(struct keeper *k, int *sync_fd, struct carrel_error *err)
 	if (r == 0)
 		r = close_others(k, sync_fd, err);
 	if (r == 0)
+		r = init_raise_files(k, err);
+	if (r == 0)
 		r = unshare_rest(err);
 	if (r == 0)
 		r = sandbox_take(*sync_fd, GIFT_GO, go, err);

@@ -27,6 +27,7 @@ int init_add_account(const struct keeper *k, struct carrel_error *err);
 
 /* init_limits.c: give up what PID 1 and everything after it will not need. 0 or -errno. */
 int init_forbid_namespaces(struct carrel_error *err);
+int init_raise_files(struct keeper *k, struct carrel_error *err);
 int init_drop_capabilities(uint64_t keep, struct carrel_error *err);
 
 #endif

@@ -6,9 +6,12 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "core/fs.h"
 #include "init.h"
+
+#define SPARE_FILES 256
 
 /*
  * Nested user namespaces are the door to most kernel bugs that a user without rights can reach. The limit counts
@@ -19,6 +22,29 @@ int init_forbid_namespaces(struct carrel_error *err)
 	int r = fs_write_at(AT_FDCWD, "/proc/sys/user/max_user_namespaces", "0");
 
 	return r < 0 ? error_set(err, -r, "cannot forbid nested user namespaces: %s", strerror(-r)) : 0;
+}
+
+/*
+ * The kernel counts the descriptors that a user has in flight over all their sessions, and holds the sum against the limit of
+ * open files of whoever sends one more. So init, which sends as the same user, has a higher one than the user's processes: they
+ * cannot fill it up, and with it keep the user from starting another command.
+ */
+int init_raise_files(struct keeper *k, struct carrel_error *err)
+{
+	uint64_t most = k->policy.limits.open_files;
+
+	if (getrlimit(RLIMIT_NOFILE, &k->files) < 0)
+		return error_errno(err, "cannot read the limit of open files");
+	struct rlimit own = { k->files.rlim_max, k->files.rlim_max };
+	if (setrlimit(RLIMIT_NOFILE, &own) < 0)
+		return error_errno(err, "cannot raise the limit of open files");
+	if (k->files.rlim_max > 2 * SPARE_FILES)
+		k->files.rlim_max -= SPARE_FILES;
+	if (most != UNIT_NONE && most < k->files.rlim_max)
+		k->files.rlim_max = most;
+	if (k->files.rlim_cur > k->files.rlim_max)
+		k->files.rlim_cur = k->files.rlim_max;
+	return 0;
 }
 
 /* What init itself works with: giving ptys and processes to the user, and ending them. */

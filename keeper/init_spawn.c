@@ -232,19 +232,6 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int set_rlimits(const struct limits *limits)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return -errno;
-	if (limits->open_files != UNIT_NONE && limits->open_files < files.rlim_max)
-		files.rlim_max = limits->open_files;
-	if (files.rlim_cur > files.rlim_max)
-		files.rlim_cur = files.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno : 0;
-}
-
 /* Drop, then prove it: a user who is not root inside must not be able to become it again. */
 static int drop_to(uid_t uid, gid_t gid)
 {
@@ -273,8 +260,8 @@ static int become_user(const struct keeper *k, const struct spawn_request *r, co
 	if (setsid() < 0)
 		return -errno;
 	int err = take_stdio(r, c);
-	if (err == 0)
-		err = set_rlimits(&k->policy.limits);
+	if (err == 0 && setrlimit(RLIMIT_NOFILE, &k->files) < 0)
+		err = -errno;
 	if (err == 0)
 		err = drop_to(rootfs_inner_uid(k), rootfs_inner_gid(k));
 	if (err == 0 && k->policy.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "core/cgroup.h"
@@ -71,6 +72,8 @@ struct keeper {
 
 	int ask_fds[2]; /* a socket: the keeper's end, and that of init and what it forks, see ask.h */
 	int oom_score;	/* oom_score_adj of the user's processes */
+
+	struct rlimit files; /* RLIMIT_NOFILE of the user's processes, of which init keeps above */
 
 	char outcome[4096]; /* of the user's last requests from inside (self_service.h), or "" */
 

@@ -72,7 +72,7 @@ hog() { # FORM AMOUNT [DIR]
 	rm -f "$out"
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 "echo up; sleep 0.2; hog $*; echo killed \$?; exec sleep 1000" >"$out" 2>&1 </dev/null &
 	client=$!
-	wait_until 20 grep -qx up "$out"
+	wait_until 60 grep -qx up "$out" || fail "no session for the hog: $(<"$out")"
 	session=$(session_ids u1)
 	level=$(group_of "$session")
 	wait_until 60 hog_has_ended
@@ -304,4 +304,16 @@ test_a_full_session_among_others() {
 test_what_knows_no_namespace_is_closed() {
 	expect_eq max=0 "$(in_session other "$other" 'echo max=$(cat /proc/sys/user/max_user_namespaces)')"
 	expect_no_match '^0$' "$(</proc/sys/user/max_user_namespaces)" "the control"
+}
+
+# What the kernel counts for a user over all their sessions does not keep them from opening another.
+test_in_flight_descriptors_do_not_lock_the_user_out() {
+	policy 'memory = "1G";'
+	hog in-flight 512
+	expect_eq refused "$result"
+	expect_status 0 ssh_as u1 'echo again'
+	expect_status 0 ssh_as u1 -tt 'echo again'
+	expect_match again "$output" "on a terminal"
+	expect_eq alive "$(in_session u1 "$session" 'echo alive')"
+	end_hog
 }
