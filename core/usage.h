@@ -59,6 +59,11 @@ struct usage_row {
 #define USAGE_ROWS 6
 void usage_rows(const struct usage *usage, struct usage_row rows[USAGE_ROWS]);
 
+/* The same of a user's files: bytes and how many. */
+#define USAGE_DISK_ROWS 2
+void usage_disk_rows(uint64_t bytes, uint64_t bytes_limit, uint64_t files, uint64_t files_limit,
+		     struct usage_row rows[USAGE_DISK_ROWS]);
+
 #define USAGE_TEXT_MAX 24
 struct usage_text {
 	char used[USAGE_TEXT_MAX], limit[USAGE_TEXT_MAX], peak[USAGE_TEXT_MAX], throttled[USAGE_TEXT_MAX];

@@ -24,6 +24,15 @@ void usage_rows(const struct usage *usage, struct usage_row rows[USAGE_ROWS])
 		rows[i] = all[i];
 }
 
+void usage_disk_rows(uint64_t bytes, uint64_t bytes_limit, uint64_t files, uint64_t files_limit,
+		     struct usage_row rows[USAGE_DISK_ROWS])
+{
+	const uint64_t none = UNIT_NONE;
+
+	rows[0] = (struct usage_row){ "disk", USAGE_BYTES, true, bytes, bytes_limit, none, none };
+	rows[1] = (struct usage_row){ "files", USAGE_COUNT, true, files, files_limit, none, none };
+}
+
 /* One decimal, "-" when not known. */
 static void format_tenths(char *buf, uint64_t tenths, bool known, const char *unit)
 {

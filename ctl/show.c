@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "core/cleanup.h"
+#include "core/storage.h"
 #include "core/units.h"
 #include "ctl.h"
 #include "live.h"
@@ -48,6 +49,10 @@ static const struct table_column columns[] = {
 	{ "pids_peak", TABLE_JSON | TABLE_NUMBER },
 	{ "read_bytes", TABLE_JSON | TABLE_NUMBER },
 	{ "written_bytes", TABLE_JSON | TABLE_NUMBER },
+	{ "disk", TABLE_JSON | TABLE_NUMBER },
+	{ "disk_limit", TABLE_JSON | TABLE_NUMBER },
+	{ "files", TABLE_JSON | TABLE_NUMBER },
+	{ "files_limit", TABLE_JSON | TABLE_NUMBER },
 	{ NULL, 0 },
 };
 
@@ -75,12 +80,17 @@ static void set_usage(struct table *table, const struct usage *usage)
 		table_set_number(table, numbers[i].column, numbers[i].number);
 }
 
-static void add_rows(struct table *table, enum usage_level level, const struct usage *usage)
+/* What limits of a user's files are kept to, as far as there are any. */
+static bool get_disk(uid_t uid, struct storage_usage *disk)
 {
-	struct usage_row rows[USAGE_ROWS];
+	struct carrel_error ignored;
 
-	usage_rows(usage, rows);
-	for (size_t i = 0; i < USAGE_ROWS; i++) {
+	return storage_usage(uid, NULL, disk, &ignored) == 0 && disk->method != STORAGE_PLAIN;
+}
+
+static void add_lines(struct table *table, enum usage_level level, const struct usage_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
 		struct usage_text text;
 
 		usage_row_text(&rows[i], &text);
@@ -92,6 +102,19 @@ static void add_rows(struct table *table, enum usage_level level, const struct u
 		table_set(table, "peak", "%s", text.peak);
 		table_set(table, "throttled", "%s", text.throttled);
 	}
+}
+
+static void add_rows(struct table *table, enum usage_level level, const struct live *live)
+{
+	struct usage_row rows[USAGE_ROWS], files[USAGE_DISK_ROWS];
+	struct storage_usage disk;
+
+	usage_rows(&live->usage[level], rows);
+	add_lines(table, level, rows, USAGE_ROWS);
+	if (level != USAGE_USER || !get_disk(live->record.uid, &disk))
+		return;
+	usage_disk_rows(disk.bytes, disk.bytes_limit, disk.inodes, disk.inodes_limit, files);
+	add_lines(table, level, files, USAGE_DISK_ROWS);
 }
 
 static void print_activity(const struct live *live)
@@ -157,6 +180,8 @@ static void set_record(struct table *table, const struct live *live)
 static void add_object(struct table *table, enum usage_level level, const struct live *live,
 		       const char *cgroup)
 {
+	struct storage_usage disk;
+
 	table_line(table);
 	table_set(table, "level", "%s", usage_level_names[level]);
 	table_set(table, "cgroup", "%s", cgroup);
@@ -168,6 +193,12 @@ static void add_object(struct table *table, enum usage_level level, const struct
 	}
 	if ((int)level < live->levels)
 		set_usage(table, &live->usage[level]);
+	if (level == USAGE_USER && get_disk(live->record.uid, &disk)) {
+		table_set_number(table, "disk", disk.bytes);
+		table_set_number(table, "disk_limit", disk.bytes_limit);
+		table_set_number(table, "files", disk.inodes);
+		table_set_number(table, "files_limit", disk.inodes_limit);
+	}
 }
 
 static int show_json(const struct live *all, int count)
@@ -197,7 +228,7 @@ static int show_one(const struct live *live, int levels)
 		return CTL_DONE;
 	struct table *table = table_new("usage", false, columns);
 	for (int level = USAGE_SESSION; level < levels; level++)
-		add_rows(table, (enum usage_level)level, &live->usage[level]);
+		add_rows(table, (enum usage_level)level, live);
 	status = table_print(table);
 	table_free(table);
 	return status;

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -48,6 +49,25 @@ int limits_make(struct keeper *k, struct carrel_error *err)
 	return 0;
 }
 
+/*
+ * What a limit of the user's files leaves is what their filesystem shows of itself. Where there is no limit, that would be the
+ * host's.
+ */
+static bool disk_rows(const struct keeper *k, struct usage_row rows[USAGE_DISK_ROWS])
+{
+	const struct limits *limit = &k->policy.user_limits;
+	bool bytes = limit->disk != UNIT_NONE, files = limit->inodes != UNIT_NONE;
+	struct statvfs st;
+
+	if ((!bytes && !files) || k->disk_fd < 0 || fstatvfs(k->disk_fd, &st) < 0)
+		return false;
+	uint64_t used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize, count = st.f_files - st.f_ffree;
+	usage_disk_rows(bytes ? used : UNIT_NONE,
+			bytes ? used + (uint64_t)st.f_bavail * st.f_frsize : UNIT_NONE,
+			files ? count : UNIT_NONE, files ? st.f_files : UNIT_NONE, rows);
+	return true;
+}
+
 /* One write, so that a reader has all of the old text or all of the new one. */
 static void refresh(struct keeper *k)
 {
@@ -55,7 +75,9 @@ static void refresh(struct keeper *k)
 	char text[TEXT_MAX];
 
 	int count = usage_read_levels(k->cgroups, k->record.cgroup, USAGE_SESSION, levels, NULL);
-	size_t n = limits_format(text, sizeof(text), levels, count > 0 ? count : 0);
+	struct usage_row disk[USAGE_DISK_ROWS];
+	size_t n = limits_format(text, sizeof(text), levels, count > 0 ? count : 0,
+				 disk_rows(k, disk) ? disk : NULL);
 	/* What is left of a longer text goes; a failure leaves what was there. */
 	if (pwrite(limits.file, text, n, 0) != (ssize_t)n || ftruncate(limits.file, (off_t)n) < 0)
 		return;

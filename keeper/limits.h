@@ -38,7 +38,11 @@ void limits_start(struct keeper *k);
 /* Let go of whoever is waiting: the session ends. */
 void limits_stop(void);
 
-/* limits_text.c (pure): the file's text for `count` levels. Returns its length, at most size - 1. */
-size_t limits_format(char *buf, size_t size, const struct usage *levels, int count);
+/*
+ * limits_text.c (pure): the file's text for `count` levels, and for the user's files (USAGE_DISK_ROWS, or NULL without limits of
+ * them). Returns its length, at most size - 1.
+ */
+size_t limits_format(char *buf, size_t size, const struct usage *levels, int count,
+		     const struct usage_row *disk);
 
 #endif

@@ -13,7 +13,19 @@ static size_t add_line(char *buf, size_t size, size_t n, const char *level, cons
 	return written < 0 || (size_t)written >= size - n ? size - 1 : n + (size_t)written;
 }
 
-size_t limits_format(char *buf, size_t size, const struct usage *levels, int count)
+static size_t add_rows(char *buf, size_t size, size_t n, const char *level, const struct usage_row *rows,
+		       size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct usage_text text;
+		usage_row_text(&rows[i], &text);
+		n = add_line(buf, size, n, level, rows[i].resource, &text);
+	}
+	return n;
+}
+
+size_t limits_format(char *buf, size_t size, const struct usage *levels, int count,
+		     const struct usage_row *disk)
 {
 	static const struct usage_text headings = { "USED", "LIMIT", "PEAK", "THROTTLED" };
 	size_t n = add_line(buf, size, 0, "LEVEL", "RESOURCE", &headings);
@@ -22,11 +34,9 @@ size_t limits_format(char *buf, size_t size, const struct usage *levels, int cou
 		struct usage_row rows[USAGE_ROWS];
 
 		usage_rows(&levels[level], rows);
-		for (size_t i = 0; i < USAGE_ROWS; i++) {
-			struct usage_text text;
-			usage_row_text(&rows[i], &text);
-			n = add_line(buf, size, n, usage_level_names[level], rows[i].resource, &text);
-		}
+		n = add_rows(buf, size, n, usage_level_names[level], rows, USAGE_ROWS);
+		if (level == USAGE_USER && disk)
+			n = add_rows(buf, size, n, usage_level_names[level], disk, USAGE_DISK_ROWS);
 	}
 	return n;
 }

@@ -106,6 +106,28 @@ storage_line() { # USER: as carrelctl explain has it
 	carrelctl explain "$1" | sed -n 's/^storage *[^ ]* *//p'
 }
 
+# --- what is shown ---
+
+test_use_is_shown() { each use_is_shown; }
+
+use_is_shown() {
+	limits 'disk = "24M"; inodes = "2000";'
+	hold_session u1
+	expect_status 0 in_session u1 "$session" 'head -c 5m /dev/urandom >/root/file && sync && cat /run/carrel/limits'
+	expect_match 'user +disk +[5-9](\.[0-9])?M +[12][0-9](\.[0-9])?M ' "$output" inside
+	expect_match 'user +files +[0-9]+ +[12][0-9]{3} ' "$output" inside
+	expect_status 0 carrelctl show u1
+	expect_match 'user +disk +[5-9](\.[0-9])?M +[12][0-9](\.[0-9])?M ' "$output" show
+	expect_status 0 carrelctl show u1 --json
+	expect_match '"disk": *[5-9][0-9]{6},' "$output" json
+	release_session
+	limits ''
+	hold_session u2
+	expect_status 0 in_session u2 "$session" 'cat /run/carrel/limits'
+	expect_no_match 'disk' "$output" "nothing of the host's"
+	release_session
+}
+
 # --- full ---
 
 test_a_full_disk() { each full_disk; }

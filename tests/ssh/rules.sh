@@ -83,7 +83,7 @@ test_a_command_without_a_terminal_is_not_idle() {
 	expect_status 0 ssh_as u1 'sleep 3; echo done'
 	expect_eq "done" "$output"
 	expect_eq '' "$errors"
-	expect_match 'how=logout ' "$(last_end)"
+	wait_until 10 ended_by logout
 }
 
 test_a_connection_that_runs_nothing_is_idle() {

@@ -44,25 +44,42 @@ static void a_line_for_each_resource_of_each_level(void **state)
 	char text[4096];
 
 	fill(levels);
-	assert_int_equal(limits_format(text, sizeof(text), levels, 2), strlen(expected));
+	assert_int_equal(limits_format(text, sizeof(text), levels, 2, NULL), strlen(expected));
 	assert_string_equal(text, expected);
 	/* Nothing known: the headings alone. */
-	assert_int_equal(limits_format(text, sizeof(text), levels, 0), strcspn(expected, "\n") + 1);
+	assert_int_equal(limits_format(text, sizeof(text), levels, 0, NULL), strcspn(expected, "\n") + 1);
 }
 
 /* Numbers as long as they get, at three levels. */
 static void it_always_fits_a_page(void **state)
 {
 	struct usage levels[USAGE_LEVELS];
+	struct usage_row disk[USAGE_DISK_ROWS];
 	char text[4096];
 
+	usage_disk_rows(UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1, disk);
 	for (size_t i = 0; i < USAGE_LEVELS; i++)
 		levels[i] = (struct usage){ UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1,
 					    UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1,
 					    UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1, UNIT_NONE - 1 };
-	size_t n = limits_format(text, sizeof(text), levels, USAGE_LEVELS);
+	size_t n = limits_format(text, sizeof(text), levels, USAGE_LEVELS, disk);
 	assert_in_range(n, 1000, sizeof(text) - 2);
 	assert_int_equal(text[n - 1], '\n');
+}
+
+static void the_users_files_are_at_their_level(void **state)
+{
+	struct usage levels[USAGE_LEVELS];
+	struct usage_row disk[USAGE_DISK_ROWS];
+	char text[4096];
+
+	fill(levels);
+	usage_disk_rows(3 << 20, 64 << 20, 12, UNIT_NONE, disk);
+	limits_format(text, sizeof(text), levels, 2, disk);
+	assert_non_null(strstr(text, "user     disk            3M       64M         -         -\n"
+				     "user     files           12      none         -         -\n"));
+	limits_format(text, sizeof(text), levels, 1, disk);
+	assert_null(strstr(text, "disk"));
 }
 
 static void a_small_buffer_cuts_off(void **state)
@@ -71,7 +88,7 @@ static void a_small_buffer_cuts_off(void **state)
 	char text[100];
 
 	fill(levels);
-	assert_int_equal(limits_format(text, sizeof(text), levels, 2), sizeof(text) - 1);
+	assert_int_equal(limits_format(text, sizeof(text), levels, 2, NULL), sizeof(text) - 1);
 	assert_memory_equal(text, expected, sizeof(text) - 1);
 }
 
@@ -80,6 +97,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_for_each_resource_of_each_level),
 		cmocka_unit_test(it_always_fits_a_page),
+		cmocka_unit_test(the_users_files_are_at_their_level),
 		cmocka_unit_test(a_small_buffer_cuts_off),
 	};
 
