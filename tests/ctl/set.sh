@@ -151,8 +151,8 @@ test_apply_takes_the_config() {
 	policy 'limits = { memory = "64M"; };' '{ match = "@carrel"; group_limits = { pids = "500"; }; }'
 	hold_session u2
 	other=$session
-	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'echo up; exec sleep 100001' >"$work/second" 2>&1 </dev/null &
-	wait_until 20 grep -qx up "$work/second"
+	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'echo up; exec sleep 100001' >"$work/other" 2>&1 </dev/null &
+	wait_until 20 grep -qx up "$work/other"
 	session=$(session_ids u1)
 	carrelctl set u1 memory=96M >/dev/null
 	policy 'limits = { memory = "80M"; cpus = "0.5"; }; user_limits = { cpus = "0.7"; };' \
