@@ -11,7 +11,7 @@ setup() {
 	prepare
 	add_user u1
 	add_user u2
-	printf '%s\n' 'account required pam_permit.so' 'session required pam_carrel.so' >/etc/pam.d/carrel-test
+	printf '%s\n' 'account required pam_permit.so' 'session required pam_carrel.so timeout=40' >/etc/pam.d/carrel-test
 }
 
 group_of() { # PID
