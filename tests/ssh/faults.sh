@@ -21,7 +21,7 @@ limits() { # SETTINGS
 }
 
 fault_lines() { # USER KIND
-	grep -o "fault: session='[^']*' user='$1' kind=$2 .*" "$work/syslog" || true
+	grep -ao "fault: session='[^']*' user='$1' kind=$2 .*" "$work/syslog" || true
 }
 
 # A member of every object that `carrelctl faults --json` prints, as it is written.
