@@ -83,7 +83,7 @@ has_no_leftovers() {
 
 # Assert that all sessions are gone without a trace. The end of a session may take a moment after the client's.
 nothing_left() {
-	wait_until 10 has_no_leftovers >/dev/null || {
+	wait_until 30 has_no_leftovers >/dev/null || {
 		leftovers || true # its parts have statuses that mean nothing
 		fail "something was left behind"
 	}

@@ -92,6 +92,11 @@ test_ssh_directory() {
 	nothing_left
 }
 
+# usermod does not move the home of a user who has a process, and sshd's may outlive the client.
+home_is() { # HOME
+	wait_until 30 usermod -d "$1" u1
+}
+
 test_homes_that_cannot_be() {
 	mv /home/u1 /home/away
 	policy 'share_ssh_dir = false;'
@@ -113,12 +118,12 @@ test_homes_that_cannot_be() {
 	refused_with "'/home/open', which leads there, can be written by others than root"
 	rm /home/u1
 	mv /home/open/u1 /home/u1
-	usermod -d / u1
+	home_is /
 	refused_with "is Carrel's own"
-	usermod -d /srv/u1 u1
+	home_is /srv/u1
 	install -d -o u1 /srv/u1
 	refused_with "its filesystem cannot show other owners"
-	usermod -d /home/u1 u1
+	home_is /home/u1
 	stop_sshd
 	start_sshd
 	expect_status 0 ssh_as u1 'cat ~/file'
