@@ -187,7 +187,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/vm -prune -o -name '*.d' -print 2>/dev/null)
 export ALPINE_TARBALL CI B
 .PHONY: FORCE all units helpers deps demo check check-vm bench bypass lint format install uninstall clean help
 .DELETE_ON_ERROR:
