@@ -76,9 +76,8 @@ static int check_own(const char *real, const struct stat *st, struct carrel_erro
 	return 0;
 }
 
-/* Open a source and look whether it may be one. `attrs` for the mount. */
-static int open_source(struct keeper *k, const char *path, uint64_t attrs, struct stat *st,
-		       struct carrel_error *err)
+/* Open a source and look whether it may be one. */
+static int open_source(const char *path, struct stat *st, struct carrel_error *err)
 {
 	char real[FS_PATH_MAX];
 	_cleanup_close_ int fd = fs_open_trusted(path, real, err);
@@ -90,23 +89,29 @@ static int open_source(struct keeper *k, const char *path, uint64_t attrs, struc
 	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return error_set(err, EPERM, "it is neither a directory nor a regular file");
 	int r = check_own(real, st, err);
-	return r < 0 ? r : hostdir_clone(k, fd, attrs, err);
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+int hostdir_find_home(const struct keeper *k, struct carrel_error *err)
+{
+	struct stat st = { 0 };
+	_cleanup_close_ int fd = open_source(k->user.home, &st, err);
+
+	if (fd >= 0 && !S_ISDIR(st.st_mode))
+		return error_set(err, ENOTDIR, "it is not a directory");
+	if (fd >= 0 && st.st_uid != k->user.uid)
+		return error_set(err, EPERM, "it belongs to uid %u", st.st_uid);
+	return fd < 0 ? fd : steal_fd(&fd);
 }
 
 int hostdir_open_home(struct keeper *k, struct carrel_error *err)
 {
-	struct stat st = { 0 };
-	_cleanup_close_ int fd = open_source(k, k->user.home, 0, &st, err);
+	_cleanup_close_ int fd = hostdir_find_home(k, err);
 
-	if (fd >= 0 && !S_ISDIR(st.st_mode))
-		error_set(err, ENOTDIR, "it is not a directory");
-	else if (fd >= 0 && st.st_uid != k->user.uid)
-		error_set(err, EPERM, "it belongs to uid %u", st.st_uid);
-	else if (fd >= 0) {
-		k->home_fd = steal_fd(&fd);
-		return 0;
-	}
-	return error_context(err, "the home '%.150s' of the host cannot be used", k->user.home);
+	k->home_fd = fd < 0 ? fd : hostdir_clone(k, fd, 0, err);
+	return k->home_fd >= 0
+		       ? 0
+		       : error_context(err, "the home '%.150s' of the host cannot be used", k->user.home);
 }
 
 /* A link in the image on the way to the target would have to be replaced, and the image with it. */
@@ -135,11 +140,11 @@ static int open_bind(struct keeper *k, const struct bind_mount *bind, int image_
 
 	if (bind_expand(bind->source, &k->user, source) || bind_expand(bind->target, &k->user, target))
 		return error_set(err, ENAMETOOLONG, "the user's name cannot be put into it");
-	_cleanup_close_ int fd = open_source(k, source, bind->readonly ? MOUNT_ATTR_RDONLY : 0, &st, err);
+	_cleanup_close_ int fd = open_source(source, &st, err);
 	if (fd < 0)
 		return fd;
 	int r = check_target(image_fd, target, &st, err);
-	return r < 0 ? r : steal_fd(&fd);
+	return r < 0 ? r : hostdir_clone(k, fd, bind->readonly ? MOUNT_ATTR_RDONLY : 0, err);
 }
 
 static bool is_missing(int r)

@@ -15,6 +15,9 @@
  */
 int hostdir_clone(struct keeper *k, int fd, uint64_t attrs, struct carrel_error *err);
 
+/* home = "host": the user's own home, as hostdir_open_home looks for it, and not yet a mount. Descriptor (O_PATH) or -errno. */
+int hostdir_find_home(const struct keeper *k, struct carrel_error *err);
+
 /* home = "host": set home_fd to the user's own home. 0 or -errno. */
 int hostdir_open_home(struct keeper *k, struct carrel_error *err);
 

@@ -18,6 +18,7 @@
 #include "core/storage.h"
 #include "core/text.h"
 #include "core/vault.h"
+#include "hostdir.h"
 #include "rootfs.h"
 #include "slot.h"
 
@@ -38,27 +39,44 @@ static bool allows(const struct policy *policy, const char *what)
 	return false;
 }
 
-/*
- * Take the file out of the home: its text, or -ENOENT. It is gone then, whatever it was. Only one that the sandbox's root or the user
- * wrote counts, not what somebody could have them keep.
- */
+/* The home the session had, to be read. A descriptor, or -errno. */
+static int open_home(struct keeper *k, struct carrel_error *err)
+{
+	bool host = k->policy.home == HOME_HOST;
+	_cleanup_close_ int above = host ? hostdir_find_home(k, err)
+					 : storage_open(k->user_fd, k->user.uid, err);
+
+	if (above < 0)
+		return above;
+	int fd = openat(above, host ? "." : "home", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 && errno != ENOENT ? error_errno(err, "cannot open the home") : fd < 0 ? -ENOENT : fd;
+}
+
+/* Whether the sandbox's root or the user wrote it, and it is not what somebody could have them keep. */
+static bool is_theirs(const struct keeper *k, const struct stat *st)
+{
+	bool owned = k->policy.home == HOME_HOST
+			     ? st->st_uid == k->user.uid
+			     : st->st_uid == k->ids.uid_base ||
+				       st->st_uid == k->ids.uid_base + rootfs_inner_uid(k);
+
+	return owned && S_ISREG(st->st_mode) && st->st_nlink == 1;
+}
+
+/* Take the file out of the home: its text, or -ENOENT. It is gone then, whatever it was. */
 static ssize_t take_file(struct keeper *k, char *text, size_t size, struct carrel_error *err)
 {
 	struct stat st;
-	_cleanup_close_ int storage = storage_open(k->user_fd, k->user.uid, err);
-	if (storage < 0)
-		return storage;
-	_cleanup_close_ int home = openat(storage, "home", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int home = open_home(k, err);
 	if (home < 0)
-		return errno == ENOENT ? -ENOENT : error_errno(err, "cannot open the home");
+		return home;
 	_cleanup_close_ int fd = fs_openat2(home, SELF_SERVICE_FILE,
 					    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0,
 					    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 	if (fd == -ENOENT)
 		return fd;
 	ssize_t n = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
-	if (n == 0 && (!S_ISREG(st.st_mode) || st.st_nlink != 1 ||
-		       (st.st_uid != k->ids.uid_base && st.st_uid != k->ids.uid_base + rootfs_inner_uid(k))))
+	if (n == 0 && !is_theirs(k, &st))
 		n = -EPERM;
 	if (n == 0)
 		n = fs_read_fd(fd, text, size);

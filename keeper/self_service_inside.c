@@ -14,11 +14,12 @@
 #include "init.h"
 #include "self_service.h"
 
-/* FILE is the request file. In the shell of any image. */
+/* FILE is the request file; a home of the host's is neither kept nor emptied. In the shell of any image. */
 static const char head[] =
 	"#!/bin/sh\n"
 	"# Made at each login where the administrator allows it: self_service of carrel.conf(5).\n"
 	"file='%s/" SELF_SERVICE_FILE "'\n"
+	"mine='your root filesystem %s'\n"
 	"last() {\n"
 	"	[ ! -s /run/carrel/self-service ] || { echo 'the last time:'; cat /run/carrel/self-service; "
 	"} >&2\n"
@@ -37,7 +38,7 @@ static const char snapshot_script[] =
 	"	;;\n"
 	"esac\n"
 	"echo \"snapshot $1\" >>\"$file\" || exit 1\n"
-	"echo \"When your last session ends, your root filesystem and home are kept as '$1'.\"\n";
+	"echo \"When your last session ends, $mine kept as '$1'.\"\n";
 
 static const char reset_script[] =
 	"keep=\n"
@@ -53,7 +54,7 @@ static const char reset_script[] =
 	"		;;\n"
 	"	esac\n"
 	"done\n"
-	"what='your root filesystem and home are'\n"
+	"what=$mine\n"
 	"[ -z \"$keep\" ] || what='your root filesystem is'\n"
 	"if [ -z \"$yes\" ] && [ -t 0 ]; then\n"
 	"	printf 'When your last session ends, %s what the image has, and all you changed is lost. Go "
@@ -90,14 +91,14 @@ static int open_bin(void)
 
 int self_service_offer(const struct keeper *k, struct carrel_error *err)
 {
-	char home[300], start[sizeof(head) + sizeof(home)];
+	char home[300], start[sizeof(head) + sizeof(home) + 16];
 
 	if (!self_service_any(&k->policy))
 		return 0;
 	/* In quotes in a script: a name that would end them is not worth more. */
 	if (strchr(init_home(k, home, sizeof(home)), '\''))
 		return 0;
-	(void)snprintf(start, sizeof(start), head, home);
+	(void)snprintf(start, sizeof(start), head, home, k->policy.home == HOME_HOST ? "is" : "and home are");
 	_cleanup_close_ int bin = open_bin();
 	int r = bin < 0 ? bin : 0;
 	for (const char *const *word = k->policy.self_service; r == 0 && *word; word++) {

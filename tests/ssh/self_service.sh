@@ -107,6 +107,23 @@ test_not_more_than_is_allowed() {
 	allow '"snapshot"'
 }
 
+# The request is in the host's home then, which is neither kept nor emptied.
+test_a_home_of_the_host() {
+	allow '"reset", "snapshot"' 'home = "host";'
+	expect_status 0 inside u1 'echo three >/etc/mine; echo kept >~/file; carrel-snapshot host; carrel-reset --yes'
+	expect_match "your root filesystem is kept as 'host'" "$output"
+	expect_match "your root filesystem is what the image has" "$output"
+	expect_eq kept "$(</home/u1/file)"
+	expect_status 1 test -e /home/u1/.carrel-request
+	expect_eq 'kept absent snapshot host: done reset: done' \
+		"$(inside u1 'echo $(cat ~/file) $(cat /etc/mine 2>/dev/null || echo absent) $(cat /run/carrel/self-service)')"
+	inside u1 'echo reset >~/x; ln ~/x ~/.carrel-request; echo four >/etc/mine'
+	expect_eq four "$(inside u1 'cat /etc/mine')" "not a file of one name"
+	expect_status 1 test -e /home/u1/.carrel-request
+	ctl drop u1 host --yes
+	allow '"reset", "snapshot"'
+}
+
 test_how_many_snapshots() {
 	local i
 
