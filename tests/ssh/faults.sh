@@ -24,6 +24,15 @@ fault_lines() { # USER KIND
 	grep -ao "fault: session='[^']*' user='$1' kind=$2 .*" "$work/syslog" || true
 }
 
+# Syslog may be a moment behind what the user was told.
+expect_logged() { # USER KIND REGEX
+	wait_until 20 is_logged "$@" >/dev/null || fail "no line of $1 for $2 matches '$3': $(fault_lines "$1" "$2")"
+}
+
+is_logged() { # USER KIND REGEX
+	fault_lines "$1" "$2" | grep -aqE -e "$3"
+}
+
 # A member of every object that `carrelctl faults --json` prints, as it is written.
 members() { # NAME [USER]
 	carrelctl faults "${@:2}" --json | sed -n "s/^ *\"$1\": \(.*[^,]\),*\$/\1/p"
@@ -42,8 +51,8 @@ test_memory_on_standard_error() {
 	expect_eq "carrel: memory limit of 64M reached, 'dd' was killed" "$errors"
 	expect_eq "" "$output"
 	nothing_left
-	expect_match "^fault: session='$(id -u u1)-[0-9a-f]{8}' user='u1' kind=memory level=session limit=67108864 peak=6[67][0-9]+ count=1 process='dd'\$" \
-		"$(fault_lines u1 memory)" syslog
+	expect_logged u1 memory \
+		"^fault: session='$(id -u u1)-[0-9a-f]{8}' user='u1' kind=memory level=session limit=67108864 peak=6[67][0-9]+ count=1 process='dd'\$"
 	expect_status 0 carrelctl faults
 	expect_match "20[0-9-]+ [0-9:]+ +u1 +$(id -u u1)-[0-9a-f]{8} +memory +session +dd +64M +[0-9.]+[MK] +1" "$output"
 	expect_eq '"memory" "session" null "dd" 67108864 1' \
@@ -72,7 +81,7 @@ test_processes() {
 	limits 'pids = "20";'
 	expect_status 2 ssh_as u1 'for i in $(seq 30); do sleep 2 & done'
 	expect_match '(^|'$'\n'')carrel: limit of 20 processes reached('$'\n''|$)' "$errors"
-	expect_match "^fault: session='[^']*' user='u1' kind=pids level=session limit=20 peak=20 count=1 process=''\$" "$(fault_lines u1 pids)"
+	expect_logged u1 pids "^fault: session='[^']*' user='u1' kind=pids level=session limit=20 peak=20 count=1 process=''\$"
 	expect_status 0 carrelctl faults u1
 	expect_match 'pids +session +- +20 +20 +1$' "$output"
 
@@ -115,7 +124,7 @@ test_two_sessions_at_once() {
 	hold_session u1
 	expect_status 137 in_session u1 "$session" "exec $hog"
 	expect_eq "carrel: memory limit of 64M reached, 'dd' was killed" "$errors"
-	expect_match "session='$session'" "$(fault_lines u1 memory)"
+	expect_logged u1 memory "session='$session'"
 	expect_no_match "$first" "$(fault_lines u1 memory)" "the other session"
 	end_client
 	client=$first_client release_session
@@ -135,8 +144,8 @@ test_limits_of_all_sessions() {
 	expect_eq "carrel: memory limit of 64M for all your sessions reached, 'dd' was killed" "$errors"
 	expect_status 2 in_session u1 "$session" 'for i in $(seq 30); do sleep 1 & done'
 	expect_match 'carrel: limit of 25 processes for all your sessions reached' "$errors"
-	expect_match 'kind=memory level=user limit=67108864' "$(fault_lines u1 memory)"
-	expect_match 'kind=pids level=user limit=25' "$(fault_lines u1 pids)"
+	expect_logged u1 memory 'kind=memory level=user limit=67108864'
+	expect_logged u1 pids 'kind=pids level=user limit=25'
 	expect_no_match "$first" "$(fault_lines u1 memory)" "the other session"
 	end_client
 	client=$first_client release_session
@@ -151,7 +160,7 @@ test_limits_of_a_group() {
 	expect_eq "carrel: memory limit of 64M of the group 'carrel' reached, 'dd' was killed" "$errors"
 	expect_status 2 ssh_as u1 'for i in $(seq 30); do sleep 1 & done'
 	expect_match "carrel: limit of 25 processes of the group 'carrel' reached" "$errors"
-	expect_match "kind=memory level=group limit=67108864" "$(fault_lines u1 memory)"
+	expect_logged u1 memory "kind=memory level=group limit=67108864"
 	expect_eq '"carrel" "carrel"' "$(members group u1 | paste -sd' ')"
 	expect_eq "" "$(fault_lines u2 memory)"
 	release_session
@@ -167,7 +176,7 @@ test_names_are_escaped() {
 	expect_no_match $'\e' "$(<"$work/syslog")$(carrelctl faults)$(carrelctl faults --json)"
 	expect_eq "\"busybox\\\\x1b[2J'\\\\x5c\"" "$(members process)"
 	# The test's syslog writes \ as \x5c once more.
-	expect_match "process='busybox.x5cx1b\[2J'.x5cx5c'\$" "$(fault_lines u1 memory)"
+	expect_logged u1 memory "process='busybox.x5cx1b\[2J'.x5cx5c'\$"
 }
 
 # What is written to a tmpfs stays when its writer was killed for it. It is the writer that dies, and not init.
@@ -193,7 +202,7 @@ test_a_full_tmpfs_does_not_cost_the_session() {
 	expect_match 'carrel: the session ended: out of memory' "$(cat "$work"/held.*)"
 	nothing_left
 	expect_match "session ended: .*id=$session .*how=[a-z_-]*memory" "$(<"$work/syslog")"
-	expect_match "session='$session'.*process='carrel-init'" "$(fault_lines u1 memory)"
+	expect_logged u1 memory "session='$session'.*process='carrel-init'"
 }
 
 score_of() {
@@ -252,8 +261,8 @@ test_full_disk() {
 	expect_match 'carrel: the disk of the host has no room for more files' "$errors"
 	wait_until 10 no_sessions
 	umount /var/lib/carrel/users
-	expect_match "kind=disk level=host limit=- peak=2[0-9]{7} count=1" "$(fault_lines u1 disk)"
-	expect_match "kind=inodes level=host limit=- peak=1000 count=1" "$(fault_lines u1 inodes)"
+	expect_logged u1 disk "kind=disk level=host limit=- peak=2[0-9]{7} count=1"
+	expect_logged u1 inodes "kind=inodes level=host limit=- peak=1000 count=1"
 	expect_status 0 carrelctl faults u1
 	expect_match 'disk +host +- +- +[0-9.]+[MK] +1' "$output"
 	nothing_left
