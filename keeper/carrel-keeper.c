@@ -92,17 +92,35 @@ static int decide(struct keeper *k, struct carrel_error *err)
 	return COVERED;
 }
 
+/* Whether a process that crashes has the kernel start a program of the host, or write to a socket there: core(5). */
+static bool core_goes_to_the_host(void)
+{
+	char pattern[256];
+
+	return fs_read_at(AT_FDCWD, "/proc/sys/kernel/core_pattern", pattern, sizeof(pattern)) <= 0 ||
+	       strchr("|@", pattern[0]);
+}
+
 /*
  * RLIMIT_CORE of exactly 1, for init and all it starts: with 0 the kernel still starts a piped core handler, on the
  * host, as root; 1 is what it takes for "the core handler itself crashed", and does nothing. Here, because init
- * could not raise what it inherits, and its filter forbids changing it.
+ * could not raise what it inherits, and its filter forbids changing it. Nor can a root without CAP_SYS_RESOURCE (in a
+ * container) whose limit is 0 (sudo's default): that will do while cores are files, which 0 forbids.
  */
 static int limit_core(struct carrel_error *err)
 {
 	const struct rlimit core = { 1, 1 };
+	struct rlimit now;
 
-	return setrlimit(RLIMIT_CORE, &core) < 0 ? error_errno(err, "cannot set the limit of core files to 1")
-						 : 0;
+	if (setrlimit(RLIMIT_CORE, &core) == 0)
+		return 0;
+	int r = error_errno(err, "cannot set the limit of core files to 1");
+	if (r != -EPERM || getrlimit(RLIMIT_CORE, &now) < 0 || now.rlim_max != 0)
+		return r;
+	if (core_goes_to_the_host())
+		return error_context(err, "kernel.core_pattern is not a file");
+	err->code = 0;
+	return 0;
 }
 
 static int make_ceiling(struct keeper *k, struct carrel_error *err)

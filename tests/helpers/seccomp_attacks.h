@@ -50,6 +50,7 @@ struct probe {
 #define BAD	 1L	     /* no address */
 #define ALL	 0xffffffffL /* no valid set of flags */
 #define HIGH	 (1L << 32)  /* what the kernel drops from a 32-bit argument */
+#define UNTRIED	 253	     /* for want of what it would be tried with; no errno */
 #define BAD_TYPE 15L	     /* no type of socket: EINVAL for every family, even one that is not built in */
 
 #define SYS_OPEN_TREE_ATTR 467 /* Linux 6.15 */
@@ -83,13 +84,16 @@ static int other_families_high(void)
 	return try_families(HIGH);
 }
 
-/* EPERM when the core limit stands, whatever the call said; 0 when it could be moved. */
+/*
+ * EPERM when the core limit stands, whatever the call said; 0 when it could be moved. One of 0, which a root without
+ * CAP_SYS_RESOURCE cannot raise (attack/privileges looks whether it may be 0), has nowhere to go.
+ */
 static int move_core_limit(long number, long arg0, long arg1, bool swap)
 {
 	struct rlimit limit, after, old;
 
 	if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max == 0)
-		return EDOM; /* nowhere to move: 1/1 inside a sandbox */
+		return UNTRIED;
 	limit.rlim_max--;
 	limit.rlim_cur = limit.rlim_max;
 	if (number == SYS_setrlimit)

@@ -69,7 +69,9 @@ static int attack(enum mode mode)
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
 		int result = run(&attacks[i]);
 		bool denied = result == attacks[i].expect;
-		if (mode == MODE_INSIDE) {
+		if (result == UNTRIED) {
+			printf("%s: not to be tried here\n", attacks[i].name);
+		} else if (mode == MODE_INSIDE) {
 			printf("%s: %s %s\n", attacks[i].name, denied ? "denied" : "ALLOWED", spell(result));
 			wrong += !denied;
 		} else if (denied && attacks[i].closed_by_some_kernels) {

@@ -65,6 +65,8 @@ allow_key() { # USER
 	install -m 600 -o "$1" -g "$group" "$work/key.pub" "$home/.ssh/authorized_keys"
 }
 
+sshd_command=(/usr/sbin/sshd) # and what it is started by
+
 start_sshd() { # [LINE OF sshd_config]…
 	local pid
 
@@ -89,7 +91,7 @@ start_sshd() { # [LINE OF sshd_config]…
 	END
 	[ $# = 0 ] || printf '%s\n' "$@" >>"$work/sshd_config"
 	: >"$work/sshd.log"
-	setsid /usr/sbin/sshd -D -f "$work/sshd_config" -E "$work/sshd.log" </dev/null >/dev/null 2>&1 &
+	setsid "${sshd_command[@]}" -D -f "$work/sshd_config" -E "$work/sshd.log" </dev/null >/dev/null 2>&1 &
 	pid=$!
 	wait_until 10 sshd_listens_or_died "$pid"
 	grep -q '^Server listening' "$work/sshd.log" || {
