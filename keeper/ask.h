@@ -25,7 +25,7 @@ void ask_serve(struct keeper *k);
 int ask_score(const struct keeper *k);
 
 /*
- * In init, when a command has failed: say what limit it may have met, if any. The answer is NOTICE_TOLD with this serial,
+ * In init, when a command has ended: say what limit it may have met, if any. The answer is NOTICE_TOLD with this serial,
  * behind what there was to say. 0, or -errno: there will be no answer.
  */
 int ask_look(const struct keeper *k, uint32_t serial);

@@ -2,8 +2,8 @@
  * init_report.c - tell a carrel-shell how its command ended. Run by init.
  *
  * A command that was killed for memory, or that could not fork, often ends at once, and carrel-shell with it: before the keeper has
- * heard of the fault, and so before it could say why. So after a failure the keeper is asked to look first. It is
- * waited for, for a moment, by nobody but that one carrel-shell.
+ * heard of the fault, and so before it could say why. So the keeper is asked to look first, whatever the status: of a pipe it
+ * is the last command's alone. It is waited for, for a moment, by nobody but that one carrel-shell.
  */
 #include <sys/wait.h>
 
@@ -34,7 +34,7 @@ void report_end(struct server *s, pid_t pid, int status)
 		}
 		c->look = ++s->looks;
 		c->last_by = fs_now_ms() + REPORT_MS;
-		if (status == 0 || ask_look(s->k, c->look) < 0)
+		if (ask_look(s->k, c->look) < 0)
 			say_end(s, i);
 		return;
 	}

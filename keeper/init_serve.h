@@ -68,8 +68,8 @@ void connection_drop(struct server *s, size_t index);
 int init_send(int fd, const void *message, size_t size);
 
 /*
- * init_report.c: a command has ended, which its carrel-shell is told at once or, after a failure, when the keeper has looked
- * whether it met a limit. The keeper has looked: report_told. Then, or after REPORT_MS: report_overdue.
+ * init_report.c: a command has ended, which its carrel-shell is told when the keeper has looked whether it met a limit
+ * (report_told), or after REPORT_MS (report_overdue).
  */
 #define REPORT_MS 500
 void report_end(struct server *s, pid_t pid, int status);

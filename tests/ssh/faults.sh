@@ -114,6 +114,18 @@ test_many_faults_are_few_lines() {
 	[ "$sum" -ge 900 ] || fail "only $sum refused forks were counted"
 }
 
+# The status of a pipe is that of its last command, which has met nothing.
+test_a_fault_in_a_command_that_succeeds() {
+	forget
+	limits 'memory = "64M"; swap = "0"; pids = "20";'
+	expect_status 0 ssh_as u1 "$hog | wc -c"
+	expect_match "carrel: memory limit of 64M reached, 'dd' was killed" "$errors" # and the shell's own word
+	expect_status 0 ssh_as u1 'for i in $(seq 30); do sleep 1 & done 2>&1 | tail -n 1'
+	expect_eq 'carrel: limit of 20 processes reached' "$errors"
+	expect_status 0 ssh_as u1 true
+	expect_eq '' "$errors" "the control"
+}
+
 test_two_sessions_at_once() {
 	local first first_client
 
