@@ -95,12 +95,14 @@ static int change(struct live_user *user, const char *text, struct carrel_error 
 
 static int set(struct live_user *user, const struct ctl_args *args, struct carrel_error *err)
 {
-	char text[OVERRIDE_TEXT_MAX], note[CARREL_ERROR_MAX];
+	char text[OVERRIDE_TEXT_MAX] = "", note[CARREL_ERROR_MAX];
 
 	if (user->count == 0)
-		return error_set(err, ENOENT,
-				 "user '%s' has no session (limits of later ones are the config's)",
-				 user->facts.name);
+		return set_words(&user->policy, args, text, err) < 0
+			       ? -err->code
+			       : error_set(err, ENOENT,
+					   "user '%s' has no session (limits of later ones are the config's)",
+					   user->facts.name);
 	_cleanup_close_ int lock = live_user_lock(user, err);
 	if (lock < 0)
 		return lock;

@@ -96,6 +96,8 @@ test_refused_values_change_nothing() {
 	expect_match "'limits.memory' is \"max\", so 'limits.swap' must be \"max\" as well" "$errors"
 	expect_status 1 carrelctl set u2 memory=1G
 	expect_eq "carrelctl: user 'u2' has no session (limits of later ones are the config's)" "$errors"
+	expect_status 1 carrelctl set u2 memroy=1G
+	expect_match "unknown setting 'memroy' \(did you mean 'memory'" "$errors"
 	expect_status 1 carrelctl set nobody-here memory=1G
 	expect_status 2 carrelctl set u1
 	expect_eq 67108864 "$(memory_limit "$session")"
