@@ -38,6 +38,45 @@ int fs_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint6
 	return -EAGAIN;
 }
 
+int fs_open_child(int dirfd, const char *name, uint64_t flags)
+{
+	/* O_PATH takes no other flags. */
+	if (!(flags & O_PATH))
+		flags |= O_NONBLOCK | O_NOCTTY;
+	return fs_openat2(dirfd, name, flags | O_NOFOLLOW, 0,
+			  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int fs_go_up(int *fd, const struct fs_place *above)
+{
+	struct stat st;
+	_cleanup_close_ int up = openat(*fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (up < 0 || fstat(up, &st) < 0)
+		return -errno;
+	if (st.st_dev != above->dev || st.st_ino != above->ino)
+		return -ESTALE;
+	close_fd(fd);
+	*fd = steal_fd(&up);
+	return 0;
+}
+
+DIR *fs_opendir(int dirfd)
+{
+	_cleanup_close_ int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir)
+		steal_fd(&fd);
+	return dir;
+}
+
+const char *fs_magic_path(char path[FS_MAGIC_MAX], int fd)
+{
+	(void)snprintf(path, FS_MAGIC_MAX, "/proc/self/fd/%d", fd);
+	return path;
+}
+
 bool fs_is_component(const char *name)
 {
 	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strchr(name, '/') &&

@@ -101,17 +101,20 @@ static int make_scratch(int dir, uint32_t id)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-static int adopt_trees(const struct storage *s, int dir, uint32_t id)
+static int adopt_trees(const struct storage *s, int dir, uint32_t id, struct carrel_error *err)
 {
 	_cleanup_close_ int scratch = make_scratch(dir, id);
-	int r = scratch < 0 ? scratch : 0;
+	int r = scratch < 0 ? error_set(err, -scratch, "cannot make '" SCRATCH "': %s", strerror(-scratch))
+			    : 0;
 
 	for (size_t i = 0; r == 0 && i < STORAGE_TREES; i++)
 		if (faccessat(dir, storage_trees[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    project_of_tree(dir, storage_trees[i]) != id)
-			r = project_adopt(dir, storage_trees[i], scratch, id, s->deadline);
+			r = project_adopt(dir, storage_trees[i], scratch, id, s->deadline, err);
 	int removed = fs_remove_tree(dir, SCRATCH);
-	return r < 0 ? r : removed;
+	return r < 0	     ? r
+	       : removed < 0 ? error_set(err, -removed, "cannot remove '" SCRATCH "': %s", strerror(-removed))
+			     : 0;
 }
 
 int storage_claim(struct storage *s, int dir, uint32_t *id, struct carrel_error *err)
@@ -129,14 +132,14 @@ int storage_claim(struct storage *s, int dir, uint32_t *id, struct carrel_error 
 		r = project_set_limits(dir, *id, UNIT_NONE, UNIT_NONE, err);
 	if (r < 0)
 		return r;
-	r = adopt_trees(s, dir, *id);
+	r = adopt_trees(s, dir, *id, err);
 	if (r == -ETIMEDOUT)
 		return error_set(
 			err, ETIMEDOUT,
 			"the files of uid %u have to be counted for user_limits.disk, which takes longer "
 			"than a login may: run 'carrelctl apply'",
 			s->uid);
-	return r < 0 ? error_set(err, -r, "cannot count the files of uid %u: %s", s->uid, strerror(-r)) : 0;
+	return r < 0 ? error_context(err, "cannot count the files of uid %u", s->uid) : 0;
 }
 
 static uint64_t with_room(uint64_t limit, uint64_t used, uint64_t room)
