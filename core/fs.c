@@ -140,10 +140,26 @@ int fs_ensure_dir_at(int dirfd, const char *name, mode_t mode, uid_t uid, gid_t 
 	return ensure_dir(dirfd, name, mode, uid, gid, err);
 }
 
+ssize_t fs_read_full(int fd, void *buf, size_t size)
+{
+	size_t used = 0;
+
+	while (used < size) {
+		ssize_t n = read(fd, (char *)buf + used, size - used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	return (ssize_t)used;
+}
+
 ssize_t fs_read_fd(int fd, char *buf, size_t size)
 {
 	struct stat st;
-	size_t used = 0;
 
 	if (!size)
 		return -EINVAL;
@@ -153,22 +169,11 @@ ssize_t fs_read_fd(int fd, char *buf, size_t size)
 		return -EINVAL;
 	/* Read to the end of the file and not to st_size, which is 0 in proc. The byte kept for the NUL is
 	 * filled by the last read when the file is too long. */
-	while (used < size) {
-		ssize_t n = read(fd, buf + used, size - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	if (used == size) {
-		buf[size - 1] = '\0';
-		return -EFBIG;
-	}
-	buf[used] = '\0';
-	return (ssize_t)used;
+	ssize_t n = fs_read_full(fd, buf, size);
+	if (n < 0)
+		return n;
+	buf[(size_t)n == size ? size - 1 : (size_t)n] = '\0';
+	return (size_t)n == size ? -EFBIG : n;
 }
 
 ssize_t fs_read_at(int dirfd, const char *path, char *buf, size_t size)

@@ -69,7 +69,10 @@ int fs_ensure_dir_at(int dirfd, const char *name, mode_t mode, uid_t uid, gid_t 
  */
 ssize_t fs_read_at(int dirfd, const char *path, char *buf, size_t size);
 
-/* The same of a file opened by the caller (O_NONBLOCK), from its current position. */
+/* Read until `size` bytes are there or the file ends. How many, or -errno. */
+ssize_t fs_read_full(int fd, void *buf, size_t size);
+
+/* As fs_read_at, of a file opened by the caller (O_NONBLOCK), from its current position. */
 ssize_t fs_read_fd(int fd, char *buf, size_t size);
 
 /* Write `data` to an existing kernel file (proc, sysfs, cgroup) in one write. 0 or -errno. */

@@ -199,12 +199,9 @@ static bool can_grow(const struct disk_image *have, const struct disk_image *pla
 static bool has_others(int mount)
 {
 	static const char *const ours[] = { ".", "..", "lower", "root", "reserve", "lost+found" };
-	int fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_dir_ DIR *dir = fs_opendir(mount);
 	bool known = true;
 
-	if (!dir)
-		close_fd(&fd);
 	for (struct dirent *entry; dir && known && (entry = readdir(dir));) {
 		known = false;
 		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
