@@ -24,8 +24,8 @@
 
 #define SCRATCH "adopt" /* see project_adopt() */
 
-/* Directories of the user's state whose owners are the sandbox's root or user. 1: upper was made anew. */
-static int make_dirs(const struct storage *s, int dir, struct carrel_error *err)
+int storage_make_dirs(int dir, const struct idmap *ids, uid_t home_uid, gid_t home_gid,
+		      struct carrel_error *err)
 {
 	const struct {
 		const char *name;
@@ -33,9 +33,9 @@ static int make_dirs(const struct storage *s, int dir, struct carrel_error *err)
 		uid_t uid;
 		gid_t gid;
 	} dirs[] = {
-		{ "upper", 0755, s->ids.uid_base, s->ids.gid_base },
-		{ "work", 0755, s->ids.uid_base, s->ids.gid_base },
-		{ "home", 0700, s->home_uid, s->home_gid },
+		{ "upper", 0755, ids->uid_base, ids->gid_base },
+		{ "work", 0755, ids->uid_base, ids->gid_base },
+		{ "home", 0700, home_uid, home_gid },
 		{ "snapshots", 0700, 0, 0 },
 		{ "lower", 0700, 0, 0 },
 		{ "root", 0700, 0, 0 },
@@ -197,7 +197,7 @@ int storage_mount(struct storage *s, struct carrel_error *err)
 	int r = in_image ? fs_remove_tree(dir, RESERVE) : 0;
 	if (r < 0)
 		return error_set(err, -r, "cannot remove the reserve in the disk image: %s", strerror(-r));
-	r = make_dirs(s, dir, err);
+	r = storage_make_dirs(dir, &s->ids, s->home_uid, s->home_gid, err);
 	if (r < 0)
 		return r;
 	if (!in_image)
