@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "cleanup.h"
 #include "text.h"
 #include "units.h"
@@ -124,10 +125,6 @@ static int find_changes(struct cgroup_tree *tree, struct cgroup_level *level, st
 	int r = cgroup_values(tree, level, &values, err);
 	if (r < 0)
 		return r;
-	struct change *more = reallocarray(all->list, all->count + values.count, sizeof(*more));
-	if (!more)
-		return error_errno(err, "cannot allocate");
-	all->list = more;
 	for (size_t i = 0; i < values.count; i++) {
 		const struct cgroup_value *v = &values.list[i];
 		int read = cgroup_value_read(tree, level->name, v, now);
@@ -136,9 +133,10 @@ static int find_changes(struct cgroup_tree *tree, struct cgroup_level *level, st
 					 level->label, v->key, v->file);
 		if (read < 0 || cgroup_value_holds(v, now))
 			continue;
-		struct change *c = &all->list[all->count++];
-		*c = (struct change){ .level = level, .value = *v, .lowers = cgroup_value_lowers(v, now) };
-		memcpy(c->old, now, sizeof(now));
+		struct change c = { .level = level, .value = *v, .lowers = cgroup_value_lowers(v, now) };
+		memcpy(c.old, now, sizeof(now));
+		if (array_append(&all->list, &all->count, &c, sizeof(c)) < 0)
+			return error_set(err, ENOMEM, "out of memory");
 	}
 	return 0;
 }

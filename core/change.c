@@ -171,12 +171,10 @@ static int find_temporaries(int user_fd, bool remove)
 {
 	static const char *const files[] = { "." JOURNAL ".", "." STATE_IMAGE ".", "." STATE_OWNER ".",
 					     "." STATE_OUTCOME ".", "." SNAPSHOT_PREFIX };
-	int copy = openat(user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), count = 0;
-	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_dir_ DIR *dir = fs_opendir(user_fd);
 	struct dirent *entry;
+	int count = 0;
 
-	if (!dir)
-		close_fd(&copy);
 	while (dir && (entry = readdir(dir))) {
 		for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 			if (strncmp(entry->d_name, files[i], strlen(files[i])) != 0)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "cleanup.h"
 #include "text.h"
 
@@ -40,45 +41,19 @@ char *config_strdup(struct config *config, const char *text)
 	return copy ? memcpy(copy, text, size) : NULL;
 }
 
-/*
- * Append an item of `size` bytes to an array that has grown by doubling: full when count is 0 or a power of two.
- */
-static int append(void **items, size_t *count, const void *item, size_t size)
-{
-	if ((*count & (*count - 1)) == 0) {
-		void *more = reallocarray(*items, *count ? *count * 2 : 1, size);
-
-		if (!more)
-			return -ENOMEM;
-		*items = more;
-	}
-	memcpy((char *)*items + *count * size, item, size);
-	++*count;
-	return 0;
-}
-
 int config_add_value(struct value_list *list, const struct config_value *value)
 {
-	void *items = list->items;
-	int r = append(&items, &list->count, value, sizeof(*value));
-	list->items = items;
-	return r;
+	return array_append(&list->items, &list->count, value, sizeof(*value));
 }
 
 int config_add_pattern(struct pattern_list *list, const struct pattern *pattern)
 {
-	void *items = list->items;
-	int r = append(&items, &list->count, pattern, sizeof(*pattern));
-	list->items = items;
-	return r;
+	return array_append(&list->items, &list->count, pattern, sizeof(*pattern));
 }
 
 int config_add_rule(struct config *config, const struct rule *rule)
 {
-	void *items = config->rules;
-	int r = append(&items, &config->rule_count, rule, sizeof(*rule));
-	config->rules = items;
-	return r;
+	return array_append(&config->rules, &config->rule_count, rule, sizeof(*rule));
 }
 
 void config_clear_rule(struct rule *rule)

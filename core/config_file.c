@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "fs.h"
 #include "text.h"
 
 #define DROP_IN_DIR    "conf.d"
@@ -84,31 +85,22 @@ static int open_dir(struct config_reader *reader, int dirfd, const char *name, i
 static char *read_text(struct config_reader *reader, int fd, const char *path, size_t *length)
 {
 	_cleanup_free_ char *text = malloc(CONFIG_FILE_MAX + 2);
-	size_t used = 0;
 
 	if (!text) {
 		config_fail(reader, ENOMEM, NULL, 0, "out of memory");
 		return NULL;
 	}
-	for (;;) {
-		ssize_t n = read(fd, text + used, CONFIG_FILE_MAX + 1 - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			config_fail(reader, errno, NULL, 0, "cannot read '%s': %s", path, strerror(errno));
-			return NULL;
-		}
-		used += (size_t)n;
-		if (used > CONFIG_FILE_MAX) {
-			config_fail(reader, EFBIG, NULL, 0, "'%s' is larger than 1 MiB", path);
-			return NULL;
-		}
-		if (n == 0)
-			break;
+	ssize_t n = fs_read_full(fd, text, CONFIG_FILE_MAX + 1);
+	if (n < 0) {
+		config_fail(reader, (int)-n, NULL, 0, "cannot read '%s': %s", path, strerror((int)-n));
+		return NULL;
 	}
-	text[used] = '\0';
-	*length = used;
+	if (n > (ssize_t)CONFIG_FILE_MAX) {
+		config_fail(reader, EFBIG, NULL, 0, "'%s' is larger than 1 MiB", path);
+		return NULL;
+	}
+	text[n] = '\0';
+	*length = (size_t)n;
 	return steal_ptr(&text);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "array.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "keyed.h"
@@ -73,6 +74,20 @@ int faults_open(struct carrel_error *err)
 	return fs_ensure_dir(CARREL_FAULTS, 0700, err);
 }
 
+/* The files of a user. */
+struct names {
+	char now[16], old[24];
+};
+
+static struct names names_of(uid_t uid)
+{
+	struct names names;
+
+	snprintf(names.now, sizeof(names.now), "%u", uid);
+	snprintf(names.old, sizeof(names.old), "%u" OLD, uid);
+	return names;
+}
+
 /* Released by closing it. */
 static int lock(int dir_fd, struct carrel_error *err)
 {
@@ -121,47 +136,40 @@ static bool is_full(int fd, ssize_t more)
 
 int faults_append(int dir_fd, const struct fault *fault, struct carrel_error *err)
 {
-	char line[LINE_MAX], name[32], old[40];
+	const struct names names = names_of(fault->uid);
+	char line[LINE_MAX];
 	ssize_t n = format_line(fault, line, sizeof(line));
 
 	if (n < 0)
 		return error_set(err, (int)-n, "a fault is too long for the history");
-	snprintf(name, sizeof(name), "%u", fault->uid);
-	snprintf(old, sizeof(old), "%s" OLD, name);
 	_cleanup_close_ int locked = lock(dir_fd, err);
 	if (locked < 0)
 		return locked;
-	_cleanup_close_ int fd = open_file(dir_fd, name, O_RDWR | O_CREAT | O_APPEND);
-	if (fd >= 0 && is_full(fd, n + 1) && renameat(dir_fd, name, dir_fd, old) == 0) {
+	_cleanup_close_ int fd = open_file(dir_fd, names.now, O_RDWR | O_CREAT | O_APPEND);
+	if (fd >= 0 && is_full(fd, n + 1) && renameat(dir_fd, names.now, dir_fd, names.old) == 0) {
 		close_fd(&fd);
-		fd = open_file(dir_fd, name, O_RDWR | O_CREAT | O_APPEND);
+		fd = open_file(dir_fd, names.now, O_RDWR | O_CREAT | O_APPEND);
 	}
 	int r = fd < 0 ? fd : append_line(fd, line, (size_t)n);
-	return r < 0 ? error_set(err, -r, "cannot write '" CARREL_FAULTS "/%s': %s", name, strerror(-r)) : 0;
+	return r < 0 ? error_set(err, -r, "cannot write '" CARREL_FAULTS "/%s': %s", names.now, strerror(-r))
+		     : 0;
 }
 
 struct history {
 	struct fault *list;
-	size_t count, room;
+	size_t count;
 };
 
 static int add_lines(struct history *h, char *text)
 {
 	char *save = NULL;
+	struct fault fault;
+	int r = 0;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (h->count == h->room) {
-			size_t room = h->room ? 2 * h->room : 64;
-			struct fault *more = reallocarray(h->list, room, sizeof(*more));
-			if (!more)
-				return -ENOMEM;
-			h->list = more;
-			h->room = room;
-		}
-		if (parse_line(line, &h->list[h->count]))
-			h->count++;
-	}
-	return 0;
+	for (char *line = strtok_r(text, "\n", &save); r == 0 && line; line = strtok_r(NULL, "\n", &save))
+		if (parse_line(line, &fault))
+			r = array_append(&h->list, &h->count, &fault, sizeof(fault));
+	return r;
 }
 
 /* The last FAULTS_FILE_MAX bytes; of a larger file the first line is cut off, and so left out. */
@@ -170,8 +178,6 @@ static int add_file(struct history *h, int dir_fd, const char *name)
 	_cleanup_close_ int fd = open_file(dir_fd, name, O_RDONLY);
 	char text[FAULTS_FILE_MAX + 1];
 	struct stat st;
-	size_t have = 0;
-	ssize_t n;
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
@@ -179,12 +185,10 @@ static int add_file(struct history *h, int dir_fd, const char *name)
 		return -errno;
 	if (st.st_size > FAULTS_FILE_MAX && lseek(fd, -FAULTS_FILE_MAX, SEEK_END) < 0)
 		return -errno;
-	while (have < FAULTS_FILE_MAX && (n = read(fd, text + have, FAULTS_FILE_MAX - have)) != 0) {
-		if (n < 0)
-			return -errno;
-		have += (size_t)n;
-	}
-	for (size_t i = 0; i < have; i++)
+	ssize_t have = fs_read_full(fd, text, FAULTS_FILE_MAX);
+	if (have < 0)
+		return (int)have;
+	for (ssize_t i = 0; i < have; i++)
 		text[i] = text[i] ? text[i] : '?'; /* damage */
 	text[have] = '\0';
 	return add_lines(h, text);
@@ -192,17 +196,15 @@ static int add_file(struct history *h, int dir_fd, const char *name)
 
 static int add_user(struct history *h, int dir_fd, uid_t uid, struct carrel_error *err)
 {
-	char name[32], old[40];
-
-	snprintf(name, sizeof(name), "%u", uid);
-	snprintf(old, sizeof(old), "%s" OLD, name);
+	const struct names names = names_of(uid);
 	_cleanup_close_ int locked = lock(dir_fd, err);
 	if (locked < 0)
 		return locked;
-	int r = add_file(h, dir_fd, old);
+	int r = add_file(h, dir_fd, names.old);
 	if (r == 0)
-		r = add_file(h, dir_fd, name);
-	return r < 0 ? error_set(err, -r, "cannot read '" CARREL_FAULTS "/%s': %s", name, strerror(-r)) : 0;
+		r = add_file(h, dir_fd, names.now);
+	return r < 0 ? error_set(err, -r, "cannot read '" CARREL_FAULTS "/%s': %s", names.now, strerror(-r))
+		     : 0;
 }
 
 /* Whose history a file's name says it is; an UID.old without an UID is one, too. False: none. */
@@ -220,36 +222,23 @@ static bool is_history(const char *name, uid_t *uid)
 
 ssize_t faults_users(int dir_fd, uid_t **uids, struct carrel_error *err)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_dir_ DIR *dir = fs_opendir(dir_fd);
 	_cleanup_free_ uid_t *list = NULL;
-	size_t count = 0, room = 0;
+	size_t count = 0;
 	const struct dirent *entry;
 	uid_t uid;
 
-	if (!dir) {
-		int r = error_errno(err, "cannot open '" CARREL_FAULTS "'");
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
+	if (!dir)
+		return error_errno(err, "cannot open '" CARREL_FAULTS "'");
 	while ((entry = readdir(dir))) {
-		char name[32];
-
 		if (!is_history(entry->d_name, &uid))
 			continue;
 		/* Once, by the one of the two files that is sure to be met. */
-		snprintf(name, sizeof(name), "%u", uid);
-		if (strchr(entry->d_name, '.') && faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		if (strchr(entry->d_name, '.') &&
+		    faccessat(dir_fd, names_of(uid).now, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			continue;
-		if (count == room) {
-			room = room ? 2 * room : 64;
-			uid_t *more = reallocarray(list, room, sizeof(*more));
-			if (!more)
-				return error_errno(err, "cannot list the histories of faults");
-			list = more;
-		}
-		list[count++] = uid;
+		if (array_append(&list, &count, &uid, sizeof(uid)) < 0)
+			return error_set(err, ENOMEM, "cannot list the histories of faults: out of memory");
 	}
 	*uids = steal_ptr(&list);
 	return (ssize_t)count;
@@ -292,15 +281,12 @@ ssize_t faults_read(int dir_fd, uid_t uid, struct fault **list, struct carrel_er
 
 int faults_remove(int dir_fd, uid_t uid, struct carrel_error *err)
 {
-	char name[32], old[40];
-
-	snprintf(name, sizeof(name), "%u", uid);
-	snprintf(old, sizeof(old), "%s" OLD, name);
+	const struct names names = names_of(uid);
 	_cleanup_close_ int locked = lock(dir_fd, err);
 	if (locked < 0)
 		return locked;
-	if ((unlinkat(dir_fd, old, 0) < 0 && errno != ENOENT) ||
-	    (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT))
-		return error_errno(err, "cannot remove '" CARREL_FAULTS "/%s'", name);
+	if ((unlinkat(dir_fd, names.old, 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(dir_fd, names.now, 0) < 0 && errno != ENOENT))
+		return error_errno(err, "cannot remove '" CARREL_FAULTS "/%s'", names.now);
 	return 0;
 }

@@ -38,6 +38,45 @@ int fs_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint6
 	return -EAGAIN;
 }
 
+int fs_open_child(int dirfd, const char *name, uint64_t flags)
+{
+	/* O_PATH takes no other flags. */
+	if (!(flags & O_PATH))
+		flags |= O_NONBLOCK | O_NOCTTY;
+	return fs_openat2(dirfd, name, flags | O_NOFOLLOW, 0,
+			  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int fs_go_up(int *fd, const struct fs_place *above)
+{
+	struct stat st;
+	_cleanup_close_ int up = openat(*fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (up < 0 || fstat(up, &st) < 0)
+		return -errno;
+	if (st.st_dev != above->dev || st.st_ino != above->ino)
+		return -ESTALE;
+	close_fd(fd);
+	*fd = steal_fd(&up);
+	return 0;
+}
+
+DIR *fs_opendir(int dirfd)
+{
+	_cleanup_close_ int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir)
+		steal_fd(&fd);
+	return dir;
+}
+
+const char *fs_magic_path(char path[FS_MAGIC_MAX], int fd)
+{
+	(void)snprintf(path, FS_MAGIC_MAX, "/proc/self/fd/%d", fd);
+	return path;
+}
+
 bool fs_is_component(const char *name)
 {
 	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strchr(name, '/') &&
@@ -101,10 +140,26 @@ int fs_ensure_dir_at(int dirfd, const char *name, mode_t mode, uid_t uid, gid_t 
 	return ensure_dir(dirfd, name, mode, uid, gid, err);
 }
 
+ssize_t fs_read_full(int fd, void *buf, size_t size)
+{
+	size_t used = 0;
+
+	while (used < size) {
+		ssize_t n = read(fd, (char *)buf + used, size - used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	return (ssize_t)used;
+}
+
 ssize_t fs_read_fd(int fd, char *buf, size_t size)
 {
 	struct stat st;
-	size_t used = 0;
 
 	if (!size)
 		return -EINVAL;
@@ -114,22 +169,11 @@ ssize_t fs_read_fd(int fd, char *buf, size_t size)
 		return -EINVAL;
 	/* Read to the end of the file and not to st_size, which is 0 in proc. The byte kept for the NUL is
 	 * filled by the last read when the file is too long. */
-	while (used < size) {
-		ssize_t n = read(fd, buf + used, size - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	if (used == size) {
-		buf[size - 1] = '\0';
-		return -EFBIG;
-	}
-	buf[used] = '\0';
-	return (ssize_t)used;
+	ssize_t n = fs_read_full(fd, buf, size);
+	if (n < 0)
+		return n;
+	buf[(size_t)n == size ? size - 1 : (size_t)n] = '\0';
+	return (size_t)n == size ? -EFBIG : n;
 }
 
 ssize_t fs_read_at(int dirfd, const char *path, char *buf, size_t size)

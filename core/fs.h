@@ -4,6 +4,7 @@
 #ifndef CARREL_FS_H
 #define CARREL_FS_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,28 @@ int fs_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint6
  */
 #define FS_PATH_MAX 1024
 int fs_open_trusted(const char *path, char real[FS_PATH_MAX], struct carrel_error *err);
+
+/*
+ * Open the entry `name` (one component) of a directory that a user can write as what it is: follows no link, enters no mount (-EXDEV),
+ * waits for no FIFO. `flags` of open(2). A descriptor or -errno.
+ */
+int fs_open_child(int dirfd, const char *name, uint64_t flags);
+
+/* A directory that one came down through, to know it again on the way up. */
+struct fs_place {
+	dev_t dev;
+	ino_t ino;
+};
+
+/* From the directory *fd to the one that it is in, which must be `above`, or -ESTALE: somebody moved it, and what is above is not ours to touch. */
+int fs_go_up(int *fd, const struct fs_place *above);
+
+/* What is in a directory, which may be O_PATH and is left as it is. NULL, with errno. */
+DIR *fs_opendir(int dirfd);
+
+/* The path that reaches what `fd` is open on, also with O_PATH, also a symbolic link: for calls without an f… that takes O_PATH. Returns it. */
+#define FS_MAGIC_MAX 32
+const char *fs_magic_path(char path[FS_MAGIC_MAX], int fd);
 
 /* Whether `name` is one component of a path: no slash, not empty, "." or "..". */
 bool fs_is_component(const char *name);
@@ -46,7 +69,10 @@ int fs_ensure_dir_at(int dirfd, const char *name, mode_t mode, uid_t uid, gid_t 
  */
 ssize_t fs_read_at(int dirfd, const char *path, char *buf, size_t size);
 
-/* The same of a file opened by the caller (O_NONBLOCK), from its current position. */
+/* Read until `size` bytes are there or the file ends. How many, or -errno. */
+ssize_t fs_read_full(int fd, void *buf, size_t size);
+
+/* As fs_read_at, of a file opened by the caller (O_NONBLOCK), from its current position. */
 ssize_t fs_read_fd(int fd, char *buf, size_t size);
 
 /* Write `data` to an existing kernel file (proc, sysfs, cgroup) in one write. 0 or -errno. */
@@ -60,23 +86,6 @@ int fs_replace_at(int dirfd, const char *name, const char *data, size_t size, mo
  * 0 or the first -errno, having gone on.
  */
 int fs_remove_tree(int dirfd, const char *name);
-
-/* How a tree is copied, and what was. */
-struct fs_copy {
-	int links_fd; /* an empty directory beside the copy: a name for each file that has more than one; left filled */
-	bool (*keep_xattr)(const char *name); /* NULL: all are copied */
-	bool no_clone;			      /* set once the filesystem has refused to share blocks */
-	uint64_t entries, bytes;
-};
-
-/*
- * Copy from_fd/from (one component, a directory) with all below it to to_fd/to, which must not exist, on the same
- * filesystem: contents (shared where the filesystem can, holes kept), owners, modes, times, extended attributes, hard links,
- * symbolic links, device nodes. Follows no link, crosses no mount. Nobody writes to it meanwhile. Several trees with hard
- * links between them are copied with the same `copy`. 0 or -errno; what was copied until then stays.
- */
-int fs_copy_tree(int from_fd, const char *from, int to_fd, const char *to, struct fs_copy *copy,
-		 struct carrel_error *err);
 
 /* Take an exclusive lock on an open file, waiting at most timeout_ms. 0, -ETIMEDOUT, -errno. */
 int fs_lock(int fd, int timeout_ms);

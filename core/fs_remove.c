@@ -1,22 +1,21 @@
 /*
  * fs_remove.c - fs_remove_tree of fs.h: a tree that its former user made as hard to remove as they could.
  *
- * The tree may be a million levels deep or wide, so there is no recursion and one descriptor at a time: down by
- * openat2 of one component, up by "..", which must be the directory that was left. A level costs 48 bytes.
+ * The tree may be a million levels deep or wide, so there is no recursion and one descriptor at a time: down one component, and up to
+ * the directory that was left. A level costs 40 bytes.
  * After a child the parent is read from its start again: what could be removed is gone by then, what
  * could not is in the level's list of leftovers.
  */
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "array.h"
 #include "cleanup.h"
 #include "fs.h"
 
 struct level {
-	dev_t dev;
-	ino_t ino;
+	struct fs_place place;
 	ino_t entry; /* d_ino in the parent, which an overlay may number otherwise */
 	ino_t *left; /* subdirectories that cannot be removed */
 	size_t lefts;
@@ -24,7 +23,7 @@ struct level {
 
 struct removal {
 	struct level *levels;
-	size_t depth, room;
+	size_t depth;
 	int fd;	   /* the directory of the deepest level */
 	int error; /* the first one, negative */
 };
@@ -46,35 +45,23 @@ static bool is_left(const struct level *level, ino_t ino)
 
 static int leave(struct level *level, ino_t ino)
 {
-	ino_t *more = reallocarray(level->left, level->lefts + 1, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	level->left = more;
-	level->left[level->lefts++] = ino;
-	return 0;
+	return array_append(&level->left, &level->lefts, &ino, sizeof(ino));
 }
 
 /* Go down into `name`. 0, or -errno when it cannot be entered, e.g. -EXDEV for a mount point. */
 static int descend(struct removal *rm, int dirfd, const char *name, ino_t entry)
 {
 	struct stat st;
-	_cleanup_close_ int fd = fs_openat2(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, 0,
-					    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	_cleanup_close_ int fd = fs_open_child(dirfd, name, O_RDONLY | O_DIRECTORY);
 
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (rm->depth == rm->room) {
-		size_t room = rm->room ? rm->room * 2 : 64;
-		struct level *more = reallocarray(rm->levels, room, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		rm->levels = more;
-		rm->room = room;
-	}
-	rm->levels[rm->depth++] = (struct level){ .dev = st.st_dev, .ino = st.st_ino, .entry = entry };
+	const struct level level = { .place = { st.st_dev, st.st_ino }, .entry = entry };
+	int r = array_append(&rm->levels, &rm->depth, &level, sizeof(level));
+	if (r < 0)
+		return r;
 	close_fd(&rm->fd);
 	rm->fd = steal_fd(&fd);
 	return 0;
@@ -84,19 +71,14 @@ static int descend(struct removal *rm, int dirfd, const char *name, ino_t entry)
 static int ascend(struct removal *rm)
 {
 	struct level done = rm->levels[--rm->depth];
-	struct stat st;
 
 	free(done.left);
 	if (rm->depth == 0)
 		return 0;
 	struct level *parent = &rm->levels[rm->depth - 1];
-	_cleanup_close_ int fd = openat(rm->fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_dev != parent->dev || st.st_ino != parent->ino)
-		return -ESTALE; /* somebody moved it: what is above is not ours to touch */
-	close_fd(&rm->fd);
-	rm->fd = steal_fd(&fd);
+	int r = fs_go_up(&rm->fd, &parent->place);
+	if (r < 0)
+		return r;
 	return done.lefts ? leave(parent, done.entry) : 0;
 }
 
@@ -118,22 +100,18 @@ static int remove_entry(int dirfd, const char *name, unsigned char type)
 static int sweep(struct removal *rm)
 {
 	struct level *level = &rm->levels[rm->depth - 1];
+	_cleanup_dir_ DIR *dir = fs_opendir(rm->fd);
 	struct dirent *entry;
-	int copy = openat(rm->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 
-	if (!dir) {
-		int r = -errno;
-		close_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while ((entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
 		    is_left(level, entry->d_ino))
 			continue;
-		int r = remove_entry(copy, entry->d_name, entry->d_type);
+		int r = remove_entry(rm->fd, entry->d_name, entry->d_type);
 		if (r > 0) {
-			r = descend(rm, copy, entry->d_name, entry->d_ino);
+			r = descend(rm, rm->fd, entry->d_name, entry->d_ino);
 			if (r == 0)
 				return 1;
 		}

@@ -156,13 +156,11 @@ static bool overlaps(uint32_t a, uint32_t b)
  */
 static int is_taken(int users_fd, uid_t self, const struct idmap *map, struct carrel_error *why)
 {
-	_cleanup_close_ int copy = openat(users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+	_cleanup_dir_ DIR *dir = fs_opendir(users_fd);
 	char mine[16];
 
 	if (!dir)
 		return error_errno(why, "cannot read the id blocks of the other users");
-	steal_fd(&copy);
 	snprintf(mine, sizeof(mine), "%u", self);
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		struct idmap other;
@@ -202,12 +200,10 @@ static int allocate(int users_fd, uid_t uid, struct idmap *map, struct carrel_er
 /* The login itself must not be one of the ids of somebody's sandbox, which they could then act as. */
 static int check_self(int users_fd, uid_t uid, struct carrel_error *err)
 {
-	_cleanup_close_ int copy = openat(users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+	_cleanup_dir_ DIR *dir = fs_opendir(users_fd);
 
 	if (!dir)
 		return error_errno(err, "cannot read the id blocks of the other users");
-	steal_fd(&copy);
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		struct idmap other;
 		char path[300];

@@ -14,7 +14,8 @@
 
 #include "cleanup.h"
 #include "fs.h"
-#include "fstree.h"
+#include "fs_copy.h"
+#include "fs_walk.h"
 #include "units.h"
 
 #define SCRATCH_NAME "new"
@@ -154,7 +155,7 @@ static int make_anew(struct adoption *a, int dirfd, const char *name, const stru
 	    linkat(a->whiteout, "", a->scratch, SCRATCH_NAME, AT_EMPTY_PATH) == 0)
 		r = 0;
 	else
-		r = fstree_copy_special(dirfd, name, st, a->scratch, SCRATCH_NAME);
+		r = fs_copy_special(dirfd, name, st, a->scratch, SCRATCH_NAME);
 	if (r < 0)
 		return r;
 	if (whiteout) {
@@ -171,15 +172,11 @@ static int make_anew(struct adoption *a, int dirfd, const char *name, const stru
 static int adopt_file(void *arg, int dirfd, const char *name, const struct stat *st)
 {
 	struct adoption *a = arg;
-	struct stat now;
 
 	if (!S_ISREG(st->st_mode))
 		return make_anew(a, dirfd, name, st);
-	_cleanup_close_ int fd = openat(dirfd, name,
-					O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &now) < 0)
-		return -errno;
-	return now.st_ino == st->st_ino ? set_project(fd, a->id, false) : -ESTALE;
+	_cleanup_close_ int fd = fs_open_visited(dirfd, name, st, O_RDONLY | O_NOATIME);
+	return fd < 0 ? fd : set_project(fd, a->id, false);
 }
 
 static int adopt_directory(void *arg, int fd, const struct stat *st)
@@ -190,14 +187,15 @@ static int adopt_directory(void *arg, int fd, const struct stat *st)
 	return set_project(fd, a->id, true);
 }
 
-int project_adopt(int dirfd, const char *name, int scratch, uint32_t id, int64_t deadline)
+int project_adopt(int dirfd, const char *name, int scratch, uint32_t id, int64_t deadline,
+		  struct carrel_error *err)
 {
 	struct adoption a = { .id = id, .scratch = scratch, .whiteout = -EBADF };
-	const struct fstree_visitor visitor = {
-		.file = adopt_file, .leave = adopt_directory, .arg = &a, .deadline = deadline
+	const struct fs_visitor visitor = {
+		.verb = "count", .file = adopt_file, .leave = adopt_directory, .arg = &a, .deadline = deadline
 	};
 
-	int r = fstree_walk(dirfd, name, &visitor);
+	int r = fs_walk_tree(dirfd, name, &visitor, err);
 	close_fd(&a.whiteout);
 	return r;
 }

@@ -25,9 +25,11 @@ int project_choose(int fd, uint32_t first, uint32_t count, uint32_t *id, struct 
 /*
  * Make the tree dirfd/name part of project `id`, all that is in it first and the directory itself last, so that project_of() says
  * whether it is done. Links, pipes and the like, which have no project of their own before Linux 6.17, are made anew in
- * `scratch`, an empty directory of the project, and renamed over the old. No session of the user is live. 0 or -errno.
+ * `scratch`, an empty directory of the project, and renamed over the old. No session of the user is live (fs_walk.h). -ETIMEDOUT at the
+ * deadline of fs_now_ms (0: none), 0, or -errno.
  */
-int project_adopt(int dirfd, const char *name, int scratch, uint32_t id, int64_t deadline);
+int project_adopt(int dirfd, const char *name, int scratch, uint32_t id, int64_t deadline,
+		  struct carrel_error *err);
 
 /* Make the empty or new directory `fd` part of it. 0 or -errno. */
 int project_mark(int fd, uint32_t id);

@@ -18,10 +18,10 @@
 
 #include "change_internal.h"
 #include "cleanup.h"
+#include "fs_copy.h"
 #include "idmap.h"
 #include "state.h"
 
-#define LINKS "links" /* in STAGING, while it is filled */
 #define INDEX "index"
 
 static const char *const tied[] = { "trusted.overlay.upper", "trusted.overlay.origin" };
@@ -47,12 +47,11 @@ static void respect_quota(bool yes)
 	cap_free(caps);
 }
 
-static int copy_part(int from, const char *name, int to, const char *as, struct fs_copy *copy,
-		     struct carrel_error *err)
+static int copy_part(int from, const char *name, int to, struct fs_copy *copy, struct carrel_error *err)
 {
 	if (faccessat(from, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return 0;
-	return fs_copy_tree(from, name, to, as, copy, err);
+	return fs_copy_tree(from, name, to, copy, err);
 }
 
 static int untie_index(int work, struct carrel_error *err)
@@ -67,24 +66,19 @@ static int untie_index(int work, struct carrel_error *err)
 	return 0;
 }
 
-/* The place of new names during a copy. */
 static int begin_copy(struct change *c, struct fs_copy *copy, struct carrel_error *err)
 {
-	if (mkdirat(c->staging_fd, LINKS, 0700) < 0)
-		return error_errno(err, "cannot make '" LINKS "'");
-	copy->links_fd = open_dir(c->staging_fd, LINKS, err);
-	if (copy->links_fd < 0)
-		return copy->links_fd;
-	respect_quota(true);
-	return 0;
+	int r = fs_copy_begin(copy, c->staging_fd, err);
+
+	if (r == 0)
+		respect_quota(true);
+	return r;
 }
 
-static int end_copy(struct change *c, struct fs_copy *copy, int result, struct carrel_error *err)
+static int end_copy(struct fs_copy *copy, int result, struct carrel_error *err)
 {
 	respect_quota(false);
-	close_fd(&copy->links_fd);
-	int r = fs_remove_tree(c->staging_fd, LINKS);
-	return result < 0 ? result : r < 0 ? error_set(err, -r, "cannot remove '" LINKS "'") : 0;
+	return fs_copy_end(copy, result, err);
 }
 
 /* Directories as those of a first login. init gives the home its owner. */
@@ -121,12 +115,12 @@ static int stage_missing(struct change *c, bool home, struct carrel_error *err)
 static int copy_all(int from, int from_work, int to, int to_work, struct fs_copy *copy,
 		    struct carrel_error *err)
 {
-	int r = copy_part(from, "upper", to, "upper", copy, err);
+	int r = copy_part(from, "upper", to, copy, err);
 
 	if (r == 0)
-		r = copy_part(from_work, INDEX, to_work, INDEX, copy, err);
+		r = copy_part(from_work, INDEX, to_work, copy, err);
 	if (r == 0)
-		r = copy_part(from, "home", to, "home", copy, err);
+		r = copy_part(from, "home", to, copy, err);
 	return r == 0 ? untie_index(to_work, err) : r;
 }
 
@@ -142,7 +136,7 @@ static int open_work(int storage_fd, struct carrel_error *err)
 
 static int stage_snapshot(struct change *c, struct carrel_error *err)
 {
-	struct fs_copy copy = { .links_fd = -EBADF };
+	struct fs_copy copy = { 0 };
 	_cleanup_close_ int work = open_work(c->storage_fd, err);
 	int r = work < 0 ? work : begin_copy(c, &copy, err);
 
@@ -151,7 +145,7 @@ static int stage_snapshot(struct change *c, struct carrel_error *err)
 	r = copy_all(c->storage_fd, work, c->staging_fd, c->staging_fd, &copy, err);
 	c->snapshot.bytes = copy.bytes;
 	c->snapshot.entries = copy.entries;
-	return end_copy(c, &copy, r, err);
+	return end_copy(&copy, r, err);
 }
 
 int snapshot_take(int user_fd, uid_t uid, const char *name, const char *by, struct carrel_error *err)
@@ -197,7 +191,7 @@ static int open_snapshot(struct change *c, const char *name, struct carrel_error
 
 static int stage_rollback(struct change *c, const char *name, struct carrel_error *err)
 {
-	struct fs_copy copy = { .links_fd = -EBADF };
+	struct fs_copy copy = { 0 };
 	_cleanup_close_ int from = open_snapshot(c, name, err);
 	int r = from < 0 ? from : make_empty(c, "work", 0755, err);
 	_cleanup_close_ int work = r < 0 ? r : open_dir(c->staging_fd, "work", err);
@@ -208,7 +202,7 @@ static int stage_rollback(struct change *c, const char *name, struct carrel_erro
 	if (r < 0)
 		return r;
 	r = copy_all(from, from, c->staging_fd, work, &copy, err);
-	r = end_copy(c, &copy, r, err);
+	r = end_copy(&copy, r, err);
 	return r < 0 ? r : stage_missing(c, true, err);
 }
 
@@ -255,14 +249,13 @@ static bool keep_for_other_image(const char *name)
 
 static int stage_rebase(struct change *c, struct carrel_error *err)
 {
-	struct fs_copy copy = { .links_fd = -EBADF };
+	struct fs_copy copy = { .keep_xattr = keep_for_other_image };
 	int r = begin_copy(c, &copy, err);
 
 	if (r < 0)
 		return r;
-	copy.keep_xattr = keep_for_other_image;
-	r = copy_part(c->storage_fd, "upper", c->staging_fd, "upper", &copy, err);
-	return end_copy(c, &copy, r, err);
+	r = copy_part(c->storage_fd, "upper", c->staging_fd, &copy, err);
+	return end_copy(&copy, r, err);
 }
 
 int rootfs_rebase(int user_fd, uid_t uid, const char *image,

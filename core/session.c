@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "array.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "keyed.h"
@@ -137,20 +138,15 @@ static int compare_ids(const void *a, const void *b)
 
 struct id_list {
 	char (*ids)[SESSION_ID_MAX];
-	size_t count, room;
+	size_t count;
 };
 
 static int id_list_add(struct id_list *list, const char *id)
 {
-	if (list->count == list->room) {
-		size_t room = list->room ? list->room * 2 : 32;
-		void *more = reallocarray(list->ids, room, sizeof(*list->ids));
-		if (!more)
-			return -ENOMEM;
-		list->ids = more;
-		list->room = room;
-	}
-	return text_format(list->ids[list->count++], SESSION_ID_MAX, "%s", id);
+	char copy[SESSION_ID_MAX];
+	int r = text_format(copy, sizeof(copy), "%s", id);
+
+	return r < 0 ? r : array_append(&list->ids, &list->count, copy, sizeof(copy));
 }
 
 /* One allocation: the pointers, then the strings they point to. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "change_internal.h"
 #include "cleanup.h"
 #include "keyed.h"
@@ -71,30 +72,25 @@ static int by_time(const void *a, const void *b)
 
 int snapshot_list(int user_fd, struct snapshot **list, struct carrel_error *err)
 {
-	int copy = openat(user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), count = 0;
-	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_dir_ DIR *dir = fs_opendir(user_fd);
 	_cleanup_free_ struct snapshot *found = NULL;
 	struct dirent *entry;
+	struct snapshot one;
+	size_t count = 0;
 
-	if (!dir) {
-		int r = error_errno(err, "cannot read the state directory");
-		close_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return error_errno(err, "cannot read the state directory");
 	while ((entry = readdir(dir))) {
 		if (strncmp(entry->d_name, SNAPSHOT_PREFIX, strlen(SNAPSHOT_PREFIX)) != 0)
 			continue;
-		struct snapshot *more = reallocarray(found, (size_t)count + 1, sizeof(*found));
-		if (!more)
-			return error_set(err, ENOMEM, "out of memory");
-		found = more;
-		int r = snapshot_read(user_fd, entry->d_name + strlen(SNAPSHOT_PREFIX), &found[count], err);
+		int r = snapshot_read(user_fd, entry->d_name + strlen(SNAPSHOT_PREFIX), &one, err);
 		if (r < 0)
 			return r;
-		count++;
+		if (array_append(&found, &count, &one, sizeof(one)) < 0)
+			return error_set(err, ENOMEM, "out of memory");
 	}
 	if (count)
-		qsort(found, (size_t)count, sizeof(*found), by_time);
+		qsort(found, count, sizeof(*found), by_time);
 	*list = steal_ptr(&found);
-	return count;
+	return (int)count;
 }

@@ -202,15 +202,12 @@ int state_remove(int users_fd, const char *name, struct carrel_error *err)
 
 int state_sweep(int users_fd, struct carrel_error *err)
 {
-	int copy = openat(users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), removed = 0;
-	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_dir_ DIR *dir = fs_opendir(users_fd);
 	struct dirent *entry;
+	int removed = 0;
 
-	if (!dir) {
-		int r = error_errno(err, "cannot read the users' directory");
-		close_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return error_errno(err, "cannot read the users' directory");
 	while ((entry = readdir(dir))) {
 		if (strncmp(entry->d_name, STATE_REMOVED, strlen(STATE_REMOVED)) != 0)
 			continue;

@@ -46,6 +46,13 @@ struct storage {
  */
 int storage_mount(struct storage *s, struct carrel_error *err);
 
+/*
+ * Make those of the directories in a user's storage that are missing: upper and work, of the sandbox's root; home, of the user; and root's
+ * own. 1: upper, work, home and snapshots are all new. 0, or -errno.
+ */
+int storage_make_dirs(int dir, const struct idmap *ids, uid_t home_uid, gid_t home_gid,
+		      struct carrel_error *err);
+
 /* From here on exactly the limits hold, which is read back. `dir` is a descriptor of the mounted directory. 0 or -errno. */
 int storage_settle(struct storage *s, int dir, struct carrel_error *err);
 

@@ -10,11 +10,10 @@
 
 #include "cleanup.h"
 #include "fs.h"
-#include "fstree.h"
+#include "fs_copy.h"
 #include "storage_internal.h"
 #include "units.h"
 
-#define LINKS "links" /* see struct fstree_copy */
 /* The overlay compares this one of its index with the upper directory, of which the copy is another; without it, it trusts and
  * writes it anew. */
 #define INDEX_UPPER "trusted.overlay.upper"
@@ -72,23 +71,24 @@ static int mkfs_timeout(const struct storage *s)
 	return left < 1 ? 1 : left < MKFS_TIMEOUT_MS ? (int)left : MKFS_TIMEOUT_MS;
 }
 
-static int copy_trees(const struct storage *s, int from, int to)
+static bool keep_in_work(const char *name)
 {
-	struct fstree_copy how = { .deadline = s->deadline };
-	int r = 0;
+	return strcmp(name, INDEX_UPPER) != 0;
+}
 
-	if (mkdirat(to, LINKS, 0700) < 0)
-		return -errno;
-	_cleanup_close_ int links = openat(to, LINKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	how.links = links;
-	for (size_t i = 0; links >= 0 && r == 0 && i < STORAGE_TREES; i++) {
-		how.without = strcmp(storage_trees[i], "work") == 0 ? INDEX_UPPER : NULL;
+static int copy_trees(const struct storage *s, int from, int to, struct carrel_error *err)
+{
+	struct fs_copy copy = { .deadline = s->deadline };
+	int r = fs_copy_begin(&copy, to, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < STORAGE_TREES; i++) {
+		copy.keep_xattr = strcmp(storage_trees[i], "work") == 0 ? keep_in_work : NULL;
 		if (exists(from, storage_trees[i]))
-			r = fstree_copy(from, storage_trees[i], to, &how);
+			r = fs_copy_tree(from, storage_trees[i], to, &copy, err);
 	}
-	if (links < 0 || r < 0)
-		return links < 0 ? -errno : r;
-	return fs_remove_tree(to, LINKS);
+	return fs_copy_end(&copy, r, err);
 }
 
 /* Words for what went wrong with a copy. Whose space ran out shows in what the image has left. */
@@ -110,8 +110,7 @@ static int copy_failed(const struct storage *s, int to, int code, struct carrel_
 			"allow",
 			s->uid, unit_format_size(disk, sizeof(disk), s->limits->disk),
 			unit_format_size(inodes, sizeof(inodes), s->limits->inodes));
-	return error_set(err, -code, "cannot move the files of uid %u into a disk image: %s", s->uid,
-			 strerror(-code));
+	return error_context(err, "cannot move the files of uid %u into a disk image", s->uid);
 }
 
 /* On disk before its name is. */
@@ -133,7 +132,7 @@ static int fill(struct storage *s, int from, int mount, struct carrel_error *err
 
 	if (root < 0 || fchmod(root, 0700) < 0)
 		return error_errno(err, "cannot open the disk image");
-	int r = copy_trees(s, from, root);
+	int r = copy_trees(s, from, root, err);
 	return r < 0 ? copy_failed(s, root, r, err) : commit(s->user_fd, root, err);
 }
 
@@ -200,12 +199,9 @@ static bool can_grow(const struct disk_image *have, const struct disk_image *pla
 static bool has_others(int mount)
 {
 	static const char *const ours[] = { ".", "..", "lower", "root", "reserve", "lost+found" };
-	int fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_dir_ DIR *dir = fs_opendir(mount);
 	bool known = true;
 
-	if (!dir)
-		close_fd(&fd);
 	for (struct dirent *entry; dir && known && (entry = readdir(dir));) {
 		known = false;
 		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)

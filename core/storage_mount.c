@@ -24,8 +24,8 @@
 
 #define SCRATCH "adopt" /* see project_adopt() */
 
-/* Directories of the user's state whose owners are the sandbox's root or user. 1: upper was made anew. */
-static int make_dirs(const struct storage *s, int dir, struct carrel_error *err)
+int storage_make_dirs(int dir, const struct idmap *ids, uid_t home_uid, gid_t home_gid,
+		      struct carrel_error *err)
 {
 	const struct {
 		const char *name;
@@ -33,9 +33,9 @@ static int make_dirs(const struct storage *s, int dir, struct carrel_error *err)
 		uid_t uid;
 		gid_t gid;
 	} dirs[] = {
-		{ "upper", 0755, s->ids.uid_base, s->ids.gid_base },
-		{ "work", 0755, s->ids.uid_base, s->ids.gid_base },
-		{ "home", 0700, s->home_uid, s->home_gid },
+		{ "upper", 0755, ids->uid_base, ids->gid_base },
+		{ "work", 0755, ids->uid_base, ids->gid_base },
+		{ "home", 0700, home_uid, home_gid },
 		{ "snapshots", 0700, 0, 0 },
 		{ "lower", 0700, 0, 0 },
 		{ "root", 0700, 0, 0 },
@@ -101,17 +101,20 @@ static int make_scratch(int dir, uint32_t id)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-static int adopt_trees(const struct storage *s, int dir, uint32_t id)
+static int adopt_trees(const struct storage *s, int dir, uint32_t id, struct carrel_error *err)
 {
 	_cleanup_close_ int scratch = make_scratch(dir, id);
-	int r = scratch < 0 ? scratch : 0;
+	int r = scratch < 0 ? error_set(err, -scratch, "cannot make '" SCRATCH "': %s", strerror(-scratch))
+			    : 0;
 
 	for (size_t i = 0; r == 0 && i < STORAGE_TREES; i++)
 		if (faccessat(dir, storage_trees[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    project_of_tree(dir, storage_trees[i]) != id)
-			r = project_adopt(dir, storage_trees[i], scratch, id, s->deadline);
+			r = project_adopt(dir, storage_trees[i], scratch, id, s->deadline, err);
 	int removed = fs_remove_tree(dir, SCRATCH);
-	return r < 0 ? r : removed;
+	return r < 0	     ? r
+	       : removed < 0 ? error_set(err, -removed, "cannot remove '" SCRATCH "': %s", strerror(-removed))
+			     : 0;
 }
 
 int storage_claim(struct storage *s, int dir, uint32_t *id, struct carrel_error *err)
@@ -129,14 +132,14 @@ int storage_claim(struct storage *s, int dir, uint32_t *id, struct carrel_error 
 		r = project_set_limits(dir, *id, UNIT_NONE, UNIT_NONE, err);
 	if (r < 0)
 		return r;
-	r = adopt_trees(s, dir, *id);
+	r = adopt_trees(s, dir, *id, err);
 	if (r == -ETIMEDOUT)
 		return error_set(
 			err, ETIMEDOUT,
 			"the files of uid %u have to be counted for user_limits.disk, which takes longer "
 			"than a login may: run 'carrelctl apply'",
 			s->uid);
-	return r < 0 ? error_set(err, -r, "cannot count the files of uid %u: %s", s->uid, strerror(-r)) : 0;
+	return r < 0 ? error_context(err, "cannot count the files of uid %u", s->uid) : 0;
 }
 
 static uint64_t with_room(uint64_t limit, uint64_t used, uint64_t room)
@@ -194,7 +197,7 @@ int storage_mount(struct storage *s, struct carrel_error *err)
 	int r = in_image ? fs_remove_tree(dir, RESERVE) : 0;
 	if (r < 0)
 		return error_set(err, -r, "cannot remove the reserve in the disk image: %s", strerror(-r));
-	r = make_dirs(s, dir, err);
+	r = storage_make_dirs(dir, &s->ids, s->home_uid, s->home_gid, err);
 	if (r < 0)
 		return r;
 	if (!in_image)

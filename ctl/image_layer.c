@@ -61,7 +61,7 @@ static bool is_nowhere(int r)
 
 static int clear_directory(int fd)
 {
-	_cleanup_dir_ DIR *dir = fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	_cleanup_dir_ DIR *dir = fs_opendir(fd);
 	struct dirent *entry;
 	int r = 0;
 

@@ -50,16 +50,12 @@ static int sweep_one(int images_fd, const char *name, struct carrel_error *err)
 
 static int sweep(int images_fd, struct carrel_error *err)
 {
-	int copy = openat(images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_dir_ DIR *dir = fs_opendir(images_fd);
 	struct dirent *entry;
 	int removed = 0;
 
-	if (!dir) {
-		int r = error_errno(err, "cannot read '%s'", CARREL_IMAGES);
-		close_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return error_errno(err, "cannot read '%s'", CARREL_IMAGES);
 	while ((entry = readdir(dir))) {
 		if (strncmp(entry->d_name, STAGING_PREFIX, strlen(STAGING_PREFIX)) != 0 &&
 		    strncmp(entry->d_name, REMOVED_PREFIX, strlen(REMOVED_PREFIX)) != 0)

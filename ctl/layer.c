@@ -6,21 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "core/array.h"
 #include "core/cleanup.h"
 #include "core/fs.h"
 
-#define RESOLVE_CHILD (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
-
 struct level {
-	dev_t dev;
-	ino_t ino;
+	struct fs_place place;
 	char **names;
 	size_t count, next;
 	size_t path_length; /* of the directory's own path */
@@ -30,7 +27,7 @@ struct level {
 struct walk {
 	int fd; /* the directory of the deepest level */
 	struct level *levels;
-	size_t depth, room;
+	size_t depth;
 	char *path;
 	size_t path_room;
 	size_t under;
@@ -40,7 +37,7 @@ struct walk {
 
 static int open_child(int dirfd, const char *name)
 {
-	return fs_openat2(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_CHILD);
+	return fs_open_child(dirfd, name, O_RDONLY | O_DIRECTORY);
 }
 
 static int by_name(const void *a, const void *b)
@@ -57,34 +54,27 @@ static void clear_level(struct level *level)
 		close_fd(&level->under[i]);
 }
 
-static int add_name(struct level *level, const char *name, size_t *room)
+static int add_name(struct level *level, const char *name)
 {
-	if (level->count == *room) {
-		*room = *room ? *room * 2 : 32;
-		char **more = reallocarray(level->names, *room, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		level->names = more;
-	}
-	level->names[level->count] = strdup(name);
-	return level->names[level->count] ? (level->count++, 0) : -ENOMEM;
+	_cleanup_free_ char *copy = strdup(name);
+	int r = copy ? array_append(&level->names, &level->count, &copy, sizeof(copy)) : -ENOMEM;
+
+	if (r == 0)
+		steal_ptr(&copy);
+	return r;
 }
 
 static int read_names(int fd, struct level *level)
 {
-	int r = 0, copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_dir_ DIR *dir = fs_opendir(fd);
 	struct dirent *entry;
-	size_t room = 0;
+	int r = 0;
 
-	if (!dir) {
-		r = -errno;
-		close_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	for (errno = 0; r == 0 && (entry = readdir(dir)); errno = 0)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = add_name(level, entry->d_name, &room);
+			r = add_name(level, entry->d_name);
 	if (r == 0)
 		r = -errno;
 	if (level->count)
@@ -101,41 +91,24 @@ static int push(struct walk *w, int fd, const int *under)
 
 	for (size_t i = 0; i < LAYER_UNDER_MAX; i++)
 		level.under[i] = i < w->under ? under[i] : -EBADF;
-	if (w->depth == w->room) {
-		size_t room = w->room ? w->room * 2 : 64;
-		struct level *more = reallocarray(w->levels, room, sizeof(*more));
-		if (!more) {
-			clear_level(&level);
-			return -ENOMEM;
-		}
-		w->levels = more;
-		w->room = room;
-	}
 	int r = fstat(fd, &st) < 0 ? -errno : read_names(fd, &level);
-	level.dev = st.st_dev;
-	level.ino = st.st_ino;
-	w->levels[w->depth++] = level;
+	if (r == 0) {
+		level.place = (struct fs_place){ st.st_dev, st.st_ino };
+		r = array_append(&w->levels, &w->depth, &level, sizeof(level));
+	}
+	if (r < 0) {
+		clear_level(&level);
+		return r;
+	}
 	close_fd(&w->fd);
 	w->fd = steal_fd(&owned);
-	return r;
+	return 0;
 }
 
 static int pop(struct walk *w)
 {
-	struct stat st;
-
 	clear_level(&w->levels[--w->depth]);
-	if (w->depth == 0)
-		return 0;
-	struct level *parent = &w->levels[w->depth - 1];
-	_cleanup_close_ int up = openat(w->fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (up < 0 || fstat(up, &st) < 0)
-		return -errno;
-	if (st.st_dev != parent->dev || st.st_ino != parent->ino)
-		return -ESTALE;
-	close_fd(&w->fd);
-	w->fd = steal_fd(&up);
-	return 0;
+	return w->depth ? fs_go_up(&w->fd, &w->levels[w->depth - 1].place) : 0;
 }
 
 static int set_path(struct walk *w, size_t length, const char *name)

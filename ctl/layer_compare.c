@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,40 +17,22 @@
 
 static int open_file(const struct layer_place *place, uint64_t flags, struct carrel_error *err)
 {
-	int fd = fs_openat2(place->dirfd, place->name, flags | O_NOFOLLOW, 0,
-			    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	int fd = fs_open_child(place->dirfd, place->name, flags);
 
 	return fd < 0 ? error_set(err, -fd, "cannot open a file: %s", strerror(-fd)) : fd;
-}
-
-static ssize_t read_full(int fd, char *buf, size_t size)
-{
-	size_t used = 0;
-
-	while (used < size) {
-		ssize_t n = read(fd, buf + used, size - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	return (ssize_t)used;
 }
 
 /* 1: the same bytes. */
 static int same_bytes(const struct layer_place *a, const struct layer_place *b, struct carrel_error *err)
 {
-	_cleanup_close_ int fa = open_file(a, O_RDONLY | O_NONBLOCK | O_NOCTTY, err);
-	_cleanup_close_ int fb = fa < 0 ? fa : open_file(b, O_RDONLY | O_NONBLOCK | O_NOCTTY, err);
+	_cleanup_close_ int fa = open_file(a, O_RDONLY, err);
+	_cleanup_close_ int fb = fa < 0 ? fa : open_file(b, O_RDONLY, err);
 
 	if (fb < 0)
 		return fb;
 	_cleanup_free_ char *buf = malloc(2 * (size_t)CHUNK);
 	while (buf) {
-		ssize_t na = read_full(fa, buf, CHUNK), nb = read_full(fb, buf + CHUNK, CHUNK);
+		ssize_t na = fs_read_full(fa, buf, CHUNK), nb = fs_read_full(fb, buf + CHUNK, CHUNK);
 		if (na < 0 || nb < 0)
 			return error_set(err, EIO, "cannot read a file");
 		if (na != nb || memcmp(buf, buf + CHUNK, (size_t)na) != 0)
@@ -99,7 +80,7 @@ static int attributes_in(const char *a, const char *b)
 
 static int same_attributes(const struct layer_place *a, const struct layer_place *b, struct carrel_error *err)
 {
-	char pa[32], pb[32];
+	char pa[FS_MAGIC_MAX], pb[FS_MAGIC_MAX];
 
 	if (a->st->st_uid - a->uid_base != b->st->st_uid - b->uid_base ||
 	    a->st->st_gid - a->gid_base != b->st->st_gid - b->gid_base)
@@ -110,9 +91,7 @@ static int same_attributes(const struct layer_place *a, const struct layer_place
 	_cleanup_close_ int fb = fa < 0 ? fa : open_file(b, O_PATH, err);
 	if (fb < 0)
 		return fb;
-	(void)snprintf(pa, sizeof(pa), "/proc/self/fd/%d", fa);
-	(void)snprintf(pb, sizeof(pb), "/proc/self/fd/%d", fb);
-	int n = attributes_in(pa, pb);
+	int n = attributes_in(fs_magic_path(pa, fa), fs_magic_path(pb, fb));
 	return n >= 0 && n == attributes_in(pb, pa);
 }
 

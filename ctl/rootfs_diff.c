@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/fs.h"
 #include "core/idmap.h"
 #include "core/image.h"
 #include "core/text.h"
@@ -71,25 +72,21 @@ static int add_hidden(struct diff *diff, const struct layer_entry *entry, struct
 {
 	_cleanup_close_ int mine = openat(entry->dirfd, entry->name,
 					  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int copy = openat(entry->under[0].dirfd, entry->name,
-			  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_close_ int image = openat(entry->under[0].dirfd, entry->name,
+					   O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_dir_ DIR *dir = image < 0 || mine < 0 ? NULL : fs_opendir(image);
 	struct dirent *below;
 	struct stat st;
 	int r = 0;
 
-	if (!dir || mine < 0) {
-		r = error_errno(err, "cannot open a directory of the image");
-		if (!dir)
-			close_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return error_errno(err, "cannot open a directory of the image");
 	while (r == 0 && (below = readdir(dir))) {
 		_cleanup_free_ char *path = NULL;
 		if (strcmp(below->d_name, ".") == 0 || strcmp(below->d_name, "..") == 0 ||
 		    faccessat(mine, below->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			continue;
-		if (fstatat(copy, below->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		if (fstatat(image, below->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    asprintf(&path, "%s/%s", entry->path[1] ? entry->path : "", below->d_name) < 0) {
 			path = NULL;
 			return error_errno(err, "cannot look at a file of the image");

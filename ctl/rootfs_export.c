@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,10 +67,9 @@ static size_t plain_capability(const struct export *export, char *value, ssize_t
 
 static void add_xattrs(struct export *export, int fd, struct archive_entry *to)
 {
-	char path[32], list[16384], value[4096];
+	char path[FS_MAGIC_MAX], list[16384], value[4096];
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ssize_t size = listxattr(path, list, sizeof(list));
+	ssize_t size = listxattr(fs_magic_path(path, fd), list, sizeof(list));
 	for (const char *name = list; size > 0 && name < list + size; name += strlen(name) + 1) {
 		bool capability = strcmp(name, "security.capability") == 0;
 		if (!capability && strncmp(name, "user.", 5) != 0)
@@ -157,9 +155,7 @@ static int export_entry(const struct layer_entry *from, void *arg, struct carrel
 		export->skipped++;
 		return 0;
 	}
-	_cleanup_close_ int fd = fs_openat2(
-		from->dirfd, from->name, O_NOFOLLOW | (regular ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH),
-		0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	_cleanup_close_ int fd = fs_open_child(from->dirfd, from->name, regular ? O_RDONLY : O_PATH);
 	if (fd == -ENOENT)
 		return 0; /* a live session has removed it */
 	if (fd < 0)

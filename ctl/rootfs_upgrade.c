@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/array.h"
 #include "core/change.h"
 #include "core/cleanup.h"
 #include "core/fs.h"
@@ -43,7 +44,7 @@ struct upgrade {
 	struct table *table; /* to list conflicts, or NULL: then the entries are changed */
 	unsigned conflicts;
 	char **dirs; /* copied up and nothing else: removed when nothing is left in them */
-	size_t count, room;
+	size_t count;
 };
 
 static int add_conflict(struct upgrade *up, const struct layer_entry *entry, const char *user,
@@ -129,15 +130,11 @@ static int remember_dir(struct upgrade *up, const char *path, struct carrel_erro
 {
 	if (up->table)
 		return 0;
-	if (up->count == up->room) {
-		up->room = up->room ? up->room * 2 : 64;
-		char **more = reallocarray(up->dirs, up->room, sizeof(*more));
-		if (!more)
-			return error_set(err, ENOMEM, "out of memory");
-		up->dirs = more;
-	}
-	up->dirs[up->count] = strdup(path);
-	return up->dirs[up->count] ? (up->count++, 0) : error_set(err, ENOMEM, "out of memory");
+	_cleanup_free_ char *copy = strdup(path);
+	if (!copy || array_append(&up->dirs, &up->count, &copy, sizeof(copy)) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	steal_ptr(&copy);
+	return 0;
 }
 
 /* A directory that the user has as the old image had it becomes as in the new one. */
@@ -229,7 +226,6 @@ static void remove_empty(struct upgrade *up, int root)
 	}
 	free(up->dirs);
 	up->dirs = NULL;
-	up->room = 0;
 }
 
 /* For rootfs_rebase. */

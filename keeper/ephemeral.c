@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/fs.h"
 #include "core/mountfd.h"
 #include "core/overlay.h"
 #include "core/pinned.h"
+#include "core/storage.h"
 #include "rootfs.h"
 
 #define AT		"/mnt" /* of the template */
@@ -55,29 +55,6 @@ static int new_tmpfs(const struct keeper *k, struct carrel_error *err)
 	return mountfd_new("tmpfs", options, MOUNT_ATTR_NODEV, err);
 }
 
-static int fill(const struct keeper *k, int tmpfs, struct carrel_error *err)
-{
-	uid_t root = k->ids.uid_base, uid = root + rootfs_inner_uid(k);
-	gid_t group = k->ids.gid_base, gid = group + rootfs_inner_gid(k);
-	const struct {
-		const char *name;
-		mode_t mode;
-		uid_t uid;
-		gid_t gid;
-	} dirs[] = {
-		{ "upper", 0755, root, group },
-		{ "work", 0755, root, group },
-		{ "home", 0700, uid, gid },
-		{ "lower", 0700, 0, 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
-		if (mkdirat(tmpfs, dirs[i].name, dirs[i].mode) < 0 ||
-		    fchownat(tmpfs, dirs[i].name, dirs[i].uid, dirs[i].gid, AT_SYMLINK_NOFOLLOW) < 0)
-			return error_errno(err, "cannot make '%s' in memory", dirs[i].name);
-	return 0;
-}
-
 /* In a namespace of its own, since the kernel wants layers to be of the caller's. The mounts made here stay with their descriptors. */
 static int assemble(struct keeper *k, int tmpfs, int lower, struct carrel_error *err)
 {
@@ -106,7 +83,9 @@ static int assemble(struct keeper *k, int tmpfs, int lower, struct carrel_error 
 int ephemeral_open(struct keeper *k, int image_fd, struct carrel_error *err)
 {
 	_cleanup_close_ int tmpfs = new_tmpfs(k, err);
-	int r = tmpfs < 0 ? tmpfs : fill(k, tmpfs, err);
+	int r = tmpfs < 0 ? tmpfs
+			  : storage_make_dirs(tmpfs, &k->ids, k->ids.uid_base + rootfs_inner_uid(k),
+					      k->ids.gid_base + rootfs_inner_gid(k), err);
 	if (r < 0)
 		return error_context(err, "cannot make a root filesystem in memory");
 	_cleanup_close_ int lower = rootfs_lower(k, image_fd, err);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +69,7 @@ static ssize_t take_file(struct keeper *k, char *text, size_t size, struct carre
 	_cleanup_close_ int home = open_home(k, err);
 	if (home < 0)
 		return home;
-	_cleanup_close_ int fd = fs_openat2(home, SELF_SERVICE_FILE,
-					    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0,
-					    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	_cleanup_close_ int fd = fs_open_child(home, SELF_SERVICE_FILE, O_RDONLY);
 	if (fd == -ENOENT)
 		return fd;
 	ssize_t n = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;

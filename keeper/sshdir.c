@@ -22,8 +22,7 @@
 
 static int open_ssh_dir(int home)
 {
-	return fs_openat2(home, SSH_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0,
-			  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	return fs_open_child(home, SSH_DIR, O_PATH | O_DIRECTORY);
 }
 
 /* With the user's fsuid: the kernel drops the filesystem capabilities for as long as it is not 0. */

@@ -3,8 +3,7 @@
  *
  *	mkdir -p build/fuzz/config
  *	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build/fuzz/fuzz_config \
- *		tests/fuzz/fuzz_config.c core/config*.c core/pattern.c core/policy.c core/units.c core/text.c \
- *		core/error.c -lconfig -lcap
+ *		tests/fuzz/fuzz_config.c core/*.c -lcgroup -lconfig -lcap -ldl '-DCARREL_SYSCONFDIR="/etc"'
  *	build/fuzz/fuzz_config -dict=tests/fuzz/config.dict -max_total_time=30 build/fuzz/config config config/examples
  *
  * Beside the sanitizers' checks: a file is either good or has an error with a message, a decision never fails

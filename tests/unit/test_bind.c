@@ -2,16 +2,13 @@
 #include "parse.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/bind.h"
 #include "core/fs.h"
 #include "core/idmap.h"
+#include "own_tmpfs.h"
 
 static const struct user_facts ann = { .uid = 2000, .gid = 2000, .name = (char *)"ann" };
 
@@ -212,15 +209,6 @@ static void test_map_lines(void **state)
 
 /* --- sources --- */
 
-static int set_up(void **state)
-{
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0755") < 0 || chdir("/tmp") < 0)
-		return -1;
-	umask(022);
-	return 0;
-}
-
 static void check_trusted(const char *path, const char *expected)
 {
 	char real[FS_PATH_MAX];
@@ -286,7 +274,7 @@ int main(void)
 		cmocka_unit_test(test_entries),	  cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_targets),	  cmocka_unit_test(test_expand),
 		cmocka_unit_test(test_list),	  cmocka_unit_test(test_contradictions),
-		cmocka_unit_test(test_map_lines), cmocka_unit_test_setup(test_trusted, set_up),
+		cmocka_unit_test(test_map_lines), cmocka_unit_test_setup(test_trusted, own_tmp),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,35 +1,13 @@
 /* test_disk_image.c - core/disk_image.c and core/program.c: sizes, and images made by the real mkfs.ext4. As root. */
-#include <fcntl.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
-#include <cmocka.h>
-
-#include "core/cleanup.h"
 #include "core/disk_image.h"
 #include "core/program.h"
 #include "core/units.h"
+#include "own_tmpfs.h"
 
 #define MIB 1048576ull
 #define GIB (1024 * MIB)
-
-static int top = -EBADF;
-
-static int set_up(void **state)
-{
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0755") < 0 || chdir("/tmp") < 0)
-		return -1;
-	top = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return top < 0 ? -1 : 0;
-}
 
 static struct disk_image plan_for(uint64_t disk, uint64_t inodes)
 {
@@ -152,5 +130,5 @@ int main(void)
 		cmocka_unit_test(test_make),	cmocka_unit_test(test_read_refuses),
 		cmocka_unit_test(test_program),
 	};
-	return cmocka_run_group_tests_name("disk_image", tests, set_up, NULL);
+	return cmocka_run_group_tests_name("disk_image", tests, own_tmp, NULL);
 }

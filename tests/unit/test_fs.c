@@ -1,49 +1,14 @@
-/* test_fs.c - core/fs.c and core/fs_remove.c, in a tmpfs of the test's own mount namespace. As root. */
-#include <fcntl.h>
+/* test_fs.c - core/fs.c and core/fs_remove.c, in a tmpfs of the test's own. As root. */
 #include <linux/openat2.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
-#include <cmocka.h>
-
-#include "core/cleanup.h"
 #include "core/fs.h"
-
-static int top = -EBADF; /* the tmpfs, which is also the working directory */
-
-static int set_up(void **state)
-{
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0755") < 0 || chdir("/tmp") < 0)
-		return -1;
-	umask(022);
-	top = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return top < 0 ? -1 : 0;
-}
-
-static void put(const char *path, const char *text)
-{
-	_cleanup_file_ FILE *file = fopen(path, "we");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-}
+#include "own_tmpfs.h"
 
 static mode_t mode_of(const char *path)
 {
-	struct stat st;
-
-	assert_int_equal(lstat(path, &st), 0);
-	return st.st_mode & 07777;
+	return stat_of(path).st_mode & 07777;
 }
 
 static void test_openat2_stays_inside(void **state)
@@ -314,5 +279,5 @@ int main(void)
 		cmocka_unit_test(test_remove_crosses_no_mount),
 		cmocka_unit_test(test_lock),
 	};
-	return cmocka_run_group_tests_name("fs", tests, set_up, NULL);
+	return cmocka_run_group_tests_name("fs", tests, own_tmp, NULL);
 }

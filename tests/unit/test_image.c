@@ -1,31 +1,16 @@
 /* test_image.c - core/image.c on a /var/lib/carrel of the test's own. As root. */
-#include <fcntl.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
-#include <cmocka.h>
-
-#include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/image.h"
 #include "core/paths.h"
+#include "own_tmpfs.h"
 
 #define IMAGE CARREL_IMAGES "/alpine"
 
 static int set_up(void **state)
 {
-	umask(022);
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") < 0)
-		return -1;
-	return 0;
+	return own_tmpfs("/var/lib");
 }
 
 static int with_image(void **state)

@@ -1,37 +1,23 @@
 /* test_session.c - core/session.c and session_id.c on a /run/carrel of the test's own. As root. */
-#include <fcntl.h>
-#include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include <cmocka.h>
-
-#include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/paths.h"
 #include "core/session.h"
 #include "core/text.h"
 #include "core/wire.h"
+#include "own_tmpfs.h"
 
 #define ID "2001-0123abcd"
 
 static int set_up(void **state)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0)
-		return -1;
-	return mkdir(CARREL_RUN_DIR, 0711) < 0 ? -1 : 0;
+	return own_tmpfs("/run") < 0 || mkdir(CARREL_RUN_DIR, 0711) < 0 ? -1 : 0;
 }
 
 static int with_sessions(void **state)
