@@ -12,12 +12,7 @@ changing="mkdirat renameat renameat2 unlinkat linkat write fsync syncfs umount2"
 copying="symlinkat mknodat copy_file_range ftruncate setxattr fremovexattr utimensat"
 
 setup() {
-	start_syslog
-	install_carrel
-	enable_pam sshd
-	make_images
-	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
-	start_sshd
+	prepare_versions
 	add_user u1
 	state=$users/$(id -u u1)
 	inside u1 'cd /opt && echo first >user && echo all >hard1 && rm -r data && mkdir data && ln -s x link && mknod p p && echo f >~/file'

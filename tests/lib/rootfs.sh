@@ -35,6 +35,16 @@ make_images() {
 	carrelctl image import v2 "$work/v2.tar.gz"
 }
 
+# What most of these suites begin with: everyone's image is v1.
+prepare_versions() {
+	start_syslog
+	install_carrel
+	enable_pam sshd
+	make_images
+	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
+	start_sshd
+}
+
 # A login, and its end: the client is back before all of it is gone.
 inside() { # USER COMMAND
 	local status=0
@@ -50,4 +60,9 @@ no_session() { # USER
 
 ctl() {
 	carrelctl rootfs "$@"
+}
+
+field() { # NAME: of the JSON objects, a line each
+	python3 -c 'import json,sys
+for row in list(json.load(sys.stdin).values())[0]: print(row[sys.argv[1]])' "$1"
 }

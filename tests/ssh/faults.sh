@@ -322,7 +322,7 @@ test_history_of_a_deleted_user() {
 	limits 'memory = "64M"; swap = "0";'
 	expect_status 137 ssh_as gone "exec $hog"
 	nothing_left
-	userdel gone
+	wait_until 30 userdel gone # not while sshd's process of the user ends
 	expect_status 0 carrelctl faults gone
 	expect_match 'gone .*memory' "$output"
 	expect_status 0 carrelctl faults "$uid"
