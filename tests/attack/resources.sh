@@ -26,12 +26,7 @@ setup() {
 
 # The throw-away host keeps all in memory; a cache that can be given back needs a filesystem on a disk.
 state_on_disk() {
-	local i
-
-	mknod /dev/loop-control c 10 237
-	for ((i = 0; i < 64; i++)); do
-		mknod "/dev/loop$i" b 7 "$i"
-	done
+	make_loop_nodes
 	truncate -s 2G "$work/state.img"
 	mkfs.ext4 -q -E lazy_itable_init=1 -O ^has_journal "$work/state.img"
 	install -d -m 711 /var/lib/carrel/users

@@ -93,3 +93,13 @@ mounts_of() { # vault | template
 overlays() { # how many root filesystems are mounted in the vault
 	mounts_of vault | grep -c ' - overlay ' || true
 }
+
+# The view's own /dev has none, and of the host's any may be free.
+make_loop_nodes() {
+	local i
+
+	mknod /dev/loop-control c 10 237
+	for ((i = 0; i < 64; i++)); do
+		mknod "/dev/loop$i" b 7 "$i"
+	done
+}
