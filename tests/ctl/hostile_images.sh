@@ -329,7 +329,7 @@ test_a_program_that_was_taken_over() {
 	mkdir /carrel-source /carrel-work
 	python3 -m http.server --bind 127.0.0.1 8022 >/dev/null 2>&1 &
 	pid=$!
-	wait_until 10 curl -s -o /dev/null http://127.0.0.1:8022
+	wait_until 30 curl -s -o /dev/null http://127.0.0.1:8022
 	expect_status 1 skopeo # the control
 	expect_eq "can: see:/etc see:/root see:/home see:/var see:/proc see:/dev see:/run see:/tmp/watched write:/usr write:/ write:/carrel-source mount mknod exec:/carrel-work chroot chown kill connect" "$errors"
 	rm -r /carrel-source /carrel-work

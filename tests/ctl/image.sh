@@ -177,12 +177,12 @@ test_remove_what_a_session_uses() {
 	record 2001-00000001 >"$dir/record"
 	flock -o -x "$dir/record" sleep 60 &
 	keeper=$!
-	wait_until 5 fails flock -xn "$dir/record" true
+	wait_until 30 fails flock -xn "$dir/record" true
 	expect_status 1 carrelctl image remove --force base
 	expect_match "session '2001-00000001' is using image 'base'" "$errors"
 	kill "$keeper"
 	wait "$keeper" || true
-	wait_until 5 flock -xn "$dir/record" true
+	wait_until 30 flock -xn "$dir/record" true
 	expect_status 0 carrelctl image remove --force base
 	expect_eq '' "$(image_names)"
 	rm -r /run/carrel

@@ -51,7 +51,7 @@ interrupted_by() { # SIGNAL
 	before=$(host)
 	env --default-signal=INT carrelctl image import evil "$slow" >/dev/null 2>"$work/interrupted" &
 	pid=$!
-	wait_until 10 staging_has_content
+	wait_until 30 staging_has_content
 	kill "-$1" "$pid"
 	wait "$pid" || status=$?
 	expect_eq $((128 + $(kill -l "$1"))) "$status" "exit status"
@@ -93,7 +93,7 @@ no_process() { # NAME
 test_killed_import_is_swept() {
 	slow_archive
 	interrupted_by KILL
-	wait_until 5 no_process carrelctl # the child dies with its parent
+	wait_until 30 no_process carrelctl # the child dies with its parent
 	expect_match '^\.staging-evil-[0-9]+ base$' "$(image_names)"
 	archive </dev/null
 	accepted
@@ -101,7 +101,7 @@ test_killed_import_is_swept() {
 	slow_archive
 	drop evil
 	interrupted_by KILL
-	wait_until 5 no_process carrelctl
+	wait_until 30 no_process carrelctl
 	expect_status 0 carrelctl gc
 	expect_match 'removed 1 unfinished image' "$output"
 	expect_eq base "$(image_names)"
@@ -113,7 +113,7 @@ test_killed_child() {
 	slow_archive
 	carrelctl image import evil "$slow" 2>"$work/killed" &
 	pid=$!
-	wait_until 10 staging_has_content
+	wait_until 30 staging_has_content
 	pkill -KILL -P "$pid"
 	wait "$pid" || status=$?
 	expect_eq 1 "$status"

@@ -165,7 +165,7 @@ test_interrupted_in_skopeo() {
 	printf '#!/bin/sh\n: >/carrel-work/started\nexec sleep 61\n' >/usr/bin/skopeo
 	env --default-signal=INT carrelctl image import x "oci:$layout" 2>"$work/interrupted" &
 	pid=$!
-	wait_until 10 compgen -G "$images/.staging-*/layers/started"
+	wait_until 30 compgen -G "$images/.staging-*/layers/started"
 	kill -INT "$pid"
 	wait "$pid" || status=$?
 	cp "$work/skopeo" /usr/bin/skopeo

@@ -24,7 +24,7 @@ test_a_uid_that_another_account_has_got() {
 	expect_eq 'user 1,' "$(inside new 'cat /opt/user ~/file 2>/dev/null' | paste -sd,),"
 	expect_ne "$ids" "$(cat "$state/ids")" "the blocks of ids"
 	dir=$(basename "$(ls -d "$users/$uid".u1.*)")
-	expect_match "uid $uid is now 'new' and was 'u1' before, whose files are kept in '$users/$dir'" "$(<"$work/syslog")"
+	expect_syslog "uid $uid is now 'new' and was 'u1' before, whose files are kept in '$users/$dir'"
 	expect_status 0 ctl list
 	expect_match "u1 +$uid +kept +v1 .* $dir" "$output"
 	expect_match "new +$uid +used +v1 " "$output"
@@ -47,7 +47,7 @@ test_not_while_the_old_account_is_logged_in() {
 	sed -i 's/\bu3\b/u3,x3/' /etc/group
 	install -d /home/x3
 	expect_status 254 inside x3 true
-	expect_match "uid $uid was user 'u3' before, who is still logged in" "$(<"$work/syslog")"
+	expect_syslog "uid $uid was user 'u3' before, who is still logged in"
 	sed -i "s/^x3:/u3:/" /etc/passwd /etc/shadow
 	release_session
 }
@@ -65,7 +65,7 @@ test_ranges_of_ids() {
 		inside u4 true
 		expect_match '^2[0-9]{9} ' "$(cat "$users/$uid/ids")" "range $range"
 		expect_match "the range of 'u4' in /etc/subuid or /etc/subgid, from $range and $range, is not used: it gets another: it (overlaps with systemd|has ids of the system)" \
-			"$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
+			"$(syslog 'carrel-keeper.* is not used' | tail -n 1)"
 	done
 	# A login's own uid in it.
 	ctl remove u4 --yes
@@ -73,7 +73,7 @@ test_ranges_of_ids() {
 	sed -i "/^u4:/d" /etc/subuid /etc/subgid
 	echo "u4:2000000000:65536" | tee -a /etc/subuid >>/etc/subgid
 	inside u4 true
-	expect_match "it has the uid or group of user 'far' in it" "$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
+	expect_match "it has the uid or group of user 'far' in it" "$(syslog 'carrel-keeper.* is not used' | tail -n 1)"
 	# And a good one is used.
 	ctl remove u4 --yes
 	sed -i "/^u4:/d" /etc/subuid /etc/subgid
@@ -86,9 +86,9 @@ test_ranges_of_ids() {
 	sed -i "/^u5:/d" /etc/subuid /etc/subgid
 	echo "u5:2000165535:65536" | tee -a /etc/subuid >>/etc/subgid
 	inside u5 true
-	expect_match "it overlaps with that of '7001'" "$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
+	expect_match "it overlaps with that of '7001'" "$(syslog 'carrel-keeper.* is not used' | tail -n 1)"
 	useradd -m -s "$shell_path" -G carrel -u 2000100007 u6
 	allow_key u6
 	expect_status 254 ssh_as u6 true
-	expect_match "uid 2000100007 is in the block of ids of the sandbox of '7001'" "$(<"$work/syslog")"
+	expect_syslog "uid 2000100007 is in the block of ids of the sandbox of '7001'"
 }

@@ -85,7 +85,7 @@ test_files_from_a_backup_and_an_image_imported_anew() {
 	rm -r "$state"
 	cp -a "$work/backup" "$state"
 	expect_status 254 ssh_as u1 true
-	expect_match "'carrelctl rootfs upgrade u1 --image v1' mends it" "$output$(<"$work/syslog")"
+	expect_syslog "'carrelctl rootfs upgrade u1 --image v1' mends it"
 	expect_status 0 ctl upgrade u1 --image v1 --yes
 	expect_eq 'mine,hers,home' "$(inside u1 'cat /opt/user /opt/hard1 ~/file' | paste -sd,)"
 	carrelctl image remove --force v1

@@ -129,7 +129,7 @@ test_the_repair_is_killed() {
 			killed_at renameat "$n" rootfs rollback u1 early --yes
 			killed_at "$syscall" 1 gc || continue
 			expect_status 0 ssh_as u1 true
-			wait_until 20 no_session u1
+			wait_until 30 no_session u1
 			expect_status 0 carrelctl gc # a file without a use is no reason to hold up a login
 			now=$(picture)
 			[ "$now" = "$old" ] || [ "$now" = "$new" ] || {

@@ -60,7 +60,7 @@ remember_mounts() {
 nothing_left_at_the_end() {
 	nothing_left
 	expect_eq '' "$(mounts_of vault | grep ext4 || true)" 'in the vault'
-	wait_until 10 no_loop_devices
+	wait_until 30 no_loop_devices
 }
 
 no_loop_devices() {

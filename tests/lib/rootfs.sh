@@ -50,7 +50,7 @@ inside() { # USER COMMAND
 	local status=0
 
 	ssh_as "$@" || status=$?
-	wait_until 20 no_session "$1"
+	wait_until 30 no_session "$1"
 	return $status
 }
 
