@@ -213,10 +213,10 @@ killed() {
 		before=$(ssh_as u1 'cat /root/d/* /srv/zero | md5sum; ls -l /root/d | md5sum; ls /etc')
 		nothing_left
 		limits 'disk = "40M"; inodes = "2000";'
-		ssh_as u1 true >/dev/null 2>&1 &
+		ssh_as u1 'sleep 20' >/dev/null 2>&1 & # not over before its keeper is seen
 		wait_until 30 pgrep -x carrel-keeper
 		sleep "0.0$((i * 7 / 10))$((i * 7 % 10))"
-		keeper=$(pgrep -ox carrel-keeper) && kill -KILL "$keeper" || true # it may have ended
+		keeper=$(pgrep -ox carrel-keeper) && kill -KILL "$keeper"
 		wait "$!" || true
 		ls "$(user_dir u1)"
 		expect_eq "$before" "$(ssh_as u1 'cat /root/d/* /srv/zero | md5sum; ls -l /root/d | md5sum; ls /etc')"
