@@ -6,9 +6,7 @@
 . "$lib/rootfs.sh"
 
 setup() {
-	prepare_versions
-	add_user u1
-	state=$users/$(id -u u1)
+	prepare_versions u1
 }
 
 test_a_uid_that_another_account_has_got() {

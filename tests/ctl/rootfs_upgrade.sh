@@ -6,11 +6,8 @@
 . "$lib/rootfs.sh"
 
 setup() {
-	prepare_versions
-	add_user u1
-	add_user u2
+	prepare_versions u1 u2
 	ssh_as u1 true
-	state=$users/$(id -u u1)
 }
 
 test_export() {

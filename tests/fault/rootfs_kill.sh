@@ -12,9 +12,7 @@ changing="mkdirat renameat renameat2 unlinkat linkat write fsync syncfs umount2"
 copying="symlinkat mknodat copy_file_range ftruncate setxattr fremovexattr utimensat"
 
 setup() {
-	prepare_versions
-	add_user u1
-	state=$users/$(id -u u1)
+	prepare_versions u1
 	inside u1 'cd /opt && echo first >user && echo all >hard1 && rm -r data && mkdir data && ln -s x link && mknod p p && echo f >~/file'
 	ctl snapshot u1 early
 	inside u1 'cd /opt && echo second >user && rm same && ln user name2 && mkdir -p own/dir && echo g >own/dir/file && rm ~/file && echo h >~/other'

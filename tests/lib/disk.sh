@@ -71,7 +71,7 @@ no_loop_devices() {
 	done
 }
 
-limits() { # SETTINGS
+disk_limits() { # SETTINGS
 	write_config <<<"covers = [ \"@carrel\" ]; defaults = { user_limits = { $1 }; };"
 }
 

@@ -35,14 +35,20 @@ make_images() {
 	carrelctl image import v2 "$work/v2.tar.gz"
 }
 
-# What most of these suites begin with: everyone's image is v1.
-prepare_versions() {
+# What most of these suites begin with: everyone's image is v1. The first user's files will be in $state.
+prepare_versions() { # [USER…]
+	local user
+
 	start_syslog
 	install_carrel
 	enable_pam sshd
 	make_images
 	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
 	start_sshd
+	for user in "$@"; do
+		add_user "$user"
+	done
+	[ $# = 0 ] || state=$users/$(id -u "$1")
 }
 
 # A login, and its end: the client is back before all of it is gone.

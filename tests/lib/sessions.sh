@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # For suites that work on a session from outside and from inside at once: . "$lib/sessions.sh"
 
+limits() { # SETTINGS: the policy, with these limits of each session
+	write_config <<<"covers = [ \"@carrel\" ]; defaults = { limits = { $1 }; };"
+}
+
 # Open a session and keep it open. Then `$session` is its ID and `$client` the pid of the ssh client.
 hold_session() { # USER
 	local out before

@@ -14,7 +14,7 @@ setup() {
 test_use_is_shown() { each use_is_shown; }
 
 use_is_shown() {
-	limits 'disk = "24M"; inodes = "2000";'
+	disk_limits 'disk = "24M"; inodes = "2000";'
 	hold_session u1
 	expect_status 0 in_session u1 "$session" 'head -c 5m /dev/urandom >/root/file && sync && cat /run/carrel/limits'
 	expect_match 'user +disk +[5-9](\.[0-9])?M +[12][0-9](\.[0-9])?M ' "$output" inside
@@ -24,7 +24,7 @@ use_is_shown() {
 	expect_status 0 carrelctl show u1 --json
 	expect_match '"disk": *[5-9][0-9]{6},' "$output" json
 	release_session
-	limits ''
+	disk_limits ''
 	hold_session u2
 	expect_status 0 in_session u2 "$session" 'cat /run/carrel/limits'
 	expect_no_match 'disk' "$output" "nothing of the host's"
@@ -34,7 +34,7 @@ use_is_shown() {
 test_shown_by_explain() { each shown; }
 
 shown() {
-	limits 'disk = "24M"; inodes = "2k";'
+	disk_limits 'disk = "24M"; inodes = "2k";'
 	ssh_as u1 'head -c 10m /dev/zero >/root/large; sync'
 	if [ "$method" = image ]; then
 		expect_match '^disk image, ' "$(storage_line u1)"
@@ -51,7 +51,7 @@ test_a_full_disk() { each full_disk; }
 full_disk() {
 	local place
 
-	limits 'disk = "24M"; inodes = "2000";'
+	disk_limits 'disk = "24M"; inodes = "2000";'
 	for place in /root /var; do
 		hold_session u2
 		expect_full ssh_as u1 "dd if=/dev/zero of=$place/large bs=1M count=100"
@@ -70,7 +70,7 @@ full_disk() {
 		expect_status 0 ssh_as u1 "wc -c <$place/file; rm $place/file"
 		expect_eq 12582912 "$output"
 	done
-	limits ''
+	disk_limits ''
 	expect_status 0 ssh_as u2 'head -c 100m /dev/zero >/root/large' # the control, of a user without a limit
 }
 
@@ -79,7 +79,7 @@ test_no_files_left() { each no_files; }
 no_files() {
 	local place
 
-	limits 'disk = "64M"; inodes = "400";'
+	disk_limits 'disk = "64M"; inodes = "400";'
 	put_helper u1 disk_probe
 	hold_session u2
 	for place in /root /var; do
@@ -102,7 +102,7 @@ no_files() {
 test_neither_space_nor_files_left() { each nothing_left_at_all; }
 
 nothing_left_at_all() {
-	limits 'disk = "24M"; inodes = "400";'
+	disk_limits 'disk = "24M"; inodes = "400";'
 	put_helper u1 disk_probe
 	expect_full ssh_as u1 'mkdir /var/d; dd if=/dev/zero of=/root/large bs=1M count=100'
 	expect_status 0 ssh_as u1 'disk_probe files /var/d' # now its directory has no room
@@ -120,7 +120,7 @@ test_ways_to_take_more() { each ways; }
 ways() {
 	local where
 
-	limits 'disk = "24M"; inodes = "400";'
+	disk_limits 'disk = "24M"; inodes = "400";'
 	put_helper u1 disk_probe
 	# Holes are free, what is put in them is not.
 	expect_status 0 ssh_as u1 'truncate -s 1G /root/sparse /var/sparse'
@@ -168,7 +168,7 @@ takes_less_than() { # USER KIB
 
 test_no_way_to_keep_a_limit() {
 	rm -rf "$state/users"
-	limits 'disk = "24M";'
+	disk_limits 'disk = "24M";'
 	mv /dev/loop-control /dev/hidden
 	expect_status 254 ssh_as u1 'echo leaked'
 	expect_no_match leaked "$output"
@@ -181,7 +181,7 @@ test_no_way_to_keep_a_limit() {
 
 test_a_damaged_image() {
 	rm -rf "$state/users"
-	limits 'disk = "24M";'
+	disk_limits 'disk = "24M";'
 	expect_status 0 ssh_as u1 'echo kept >/root/file'
 	nothing_left
 	wait_until 30 no_loop_devices

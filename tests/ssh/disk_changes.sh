@@ -13,11 +13,11 @@ setup() {
 test_raised_by_apply() { each raised; }
 
 raised() {
-	limits 'disk = "16M"; inodes = "300";'
+	disk_limits 'disk = "16M"; inodes = "300";'
 	put_helper u1 disk_probe
 	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=20'
 	nothing_left
-	limits 'disk = "48M"; inodes = "900";'
+	disk_limits 'disk = "48M"; inodes = "900";'
 	expect_status 0 carrelctl apply
 	expect_eq '' "$errors"
 	expect_status 0 ssh_as u1 'head -c 40m /dev/zero >/root/large'
@@ -28,11 +28,11 @@ raised() {
 	nothing_left
 
 	# Back, by the next login alone.
-	limits 'disk = "16M"; inodes = "300";'
+	disk_limits 'disk = "16M"; inodes = "300";'
 	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=20'
 	nothing_left
 	# And away.
-	limits ''
+	disk_limits ''
 	expect_status 0 carrelctl apply
 	expect_status 0 ssh_as u1 'head -c 100m /dev/zero >/root/large; rm /root/large'
 }
@@ -40,10 +40,10 @@ raised() {
 test_raised_with_a_session() { each raised_live; }
 
 raised_live() {
-	limits 'disk = "16M"; inodes = "300";'
+	disk_limits 'disk = "16M"; inodes = "300";'
 	hold_session u1
 	expect_full in_session u1 "$session" 'dd if=/dev/zero of=/root/large bs=1M count=20'
-	limits 'disk = "32M"; inodes = "300";'
+	disk_limits 'disk = "32M"; inodes = "300";'
 	expect_status 0 carrelctl apply
 	if [[ "$errors" == *'is in use'* ]]; then
 		# An image can grow under a session where the kernel lets root do it (CAP_SYS_RESOURCE).
@@ -56,7 +56,7 @@ raised_live() {
 	fi
 	expect_status 0 in_session u1 "$session" 'head -c 28m /dev/zero >/root/large'
 	# A lower limit: nothing more can be written, at once, or from the next login on where it fits.
-	limits 'disk = "16M"; inodes = "300";'
+	disk_limits 'disk = "16M"; inodes = "300";'
 	expect_status 0 carrelctl apply
 	if [ "$method" = project ]; then
 		expect_full in_session u1 "$session" 'echo x >>/root/large'
@@ -76,7 +76,7 @@ raised_live() {
 test_set_in_a_session() { each set_live; }
 
 set_live() {
-	limits 'disk = "16M";'
+	disk_limits 'disk = "16M";'
 	hold_session u1
 	expect_full in_session u1 "$session" 'dd if=/dev/zero of=/root/large bs=1M count=20'
 	if carrelctl set u1 disk=32M >"$work/set" 2>&1; then
@@ -130,7 +130,7 @@ switched_on() {
 
 	need_alpine
 
-	limits ''
+	disk_limits ''
 	if [ "$method" = project ]; then # as the files of a time before there were quotas
 		umount "$state" && umount "$work/quota" && mount -o loop "$work/quota.img" "$work/quota" && mount --bind "$work/quota" "$state"
 		remember_mounts
@@ -143,7 +143,7 @@ switched_on() {
 		umount "$state" && umount "$work/quota" && mount -o loop,prjquota "$work/quota.img" "$work/quota" && mount --bind "$work/quota" "$state"
 		remember_mounts
 	fi
-	limits 'disk = "40M"; inodes = "2000";'
+	disk_limits 'disk = "40M"; inodes = "2000";'
 	expect_eq "$before" "$(see)"
 	expect_match "^$([ "$method" = image ] && echo 'disk image' || echo 'project quota'), " "$(storage_line u1)"
 	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=100'
@@ -159,19 +159,19 @@ switched_on() {
 test_more_there_than_the_limit() { each too_much; }
 
 too_much() {
-	limits ''
+	disk_limits ''
 	expect_status 0 ssh_as u1 'head -c 30m /dev/zero >/root/large; echo kept >/root/small'
 	nothing_left
-	limits 'disk = "16M";'
+	disk_limits 'disk = "16M";'
 	if [ "$method" = image ]; then
 		expect_status 254 ssh_as u1 'echo leaked'
 		expect_no_match leaked "$output"
 		expect_syslog 'are more than user_limits.disk = 16M'
-		limits 'disk = "48M";'
+		disk_limits 'disk = "48M";'
 	fi
 	expect_status 0 ssh_as u1 'cat /root/small; wc -c </root/large'
 	expect_eq $'kept\n31457280' "$output"
-	limits 'disk = "16M";'
+	disk_limits 'disk = "16M";'
 	expect_status 0 ssh_as u1 'rm /root/large; cat /root/small'
 	nothing_left
 	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=20'
@@ -180,17 +180,17 @@ too_much() {
 test_snapshots_move_with_the_rest() { each snapshots; }
 
 snapshots() {
-	limits ''
+	disk_limits ''
 	expect_status 0 ssh_as u1 'echo old >/root/file; echo old >/srv/file'
 	nothing_left
 	expect_status 0 carrelctl rootfs snapshot u1 before
 	expect_status 0 ssh_as u1 'echo new >/root/file; rm /srv/file'
 	nothing_left
-	limits 'disk = "24M"; inodes = "400";' # into an image
+	disk_limits 'disk = "24M"; inodes = "400";' # into an image
 	expect_status 0 ssh_as u1 'cat /root/file'
 	expect_eq new "$output"
 	nothing_left
-	limits 'disk = "24M"; inodes = "800";' # into another
+	disk_limits 'disk = "24M"; inodes = "800";' # into another
 	expect_status 0 carrelctl apply
 	expect_eq '' "$errors"
 	expect_status 0 carrelctl rootfs rollback --yes u1 before
@@ -208,11 +208,11 @@ killed() {
 
 	for i in 1 2 3 4 5 6 7 8; do
 		rm -rf "$state/users"
-		limits ''
+		disk_limits ''
 		expect_status 0 ssh_as u1 'mkdir /root/d; for i in $(seq 300); do echo $i >/root/d/$i; done; head -c 6m /dev/zero >/srv/zero; rm /etc/motd'
 		before=$(ssh_as u1 'cat /root/d/* /srv/zero | md5sum; ls -l /root/d | md5sum; ls /etc')
 		nothing_left
-		limits 'disk = "40M"; inodes = "2000";'
+		disk_limits 'disk = "40M"; inodes = "2000";'
 		ssh_as u1 'sleep 20' >/dev/null 2>&1 & # not over before its keeper is seen
 		wait_until 30 pgrep -x carrel-keeper
 		sleep "0.0$((i * 7 / 10))$((i * 7 % 10))"
@@ -227,7 +227,7 @@ killed() {
 test_killed_with_an_image_in_use() { each killed_live; }
 
 killed_live() {
-	limits 'disk = "24M";'
+	disk_limits 'disk = "24M";'
 	hold_session u1
 	in_session u1 "$session" 'echo kept >/root/file'
 	kill -KILL "$(keeper_of "$session")"

@@ -11,10 +11,6 @@ setup() {
 	add_user u2
 }
 
-limits() { # SETTINGS
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { limits = { $1 }; };"
-}
-
 test_values_are_in_the_kernel() {
 	limits 'memory = "64M"; cpus = "0.5"; pids = "40";'
 	hold_session u1

@@ -21,7 +21,7 @@ test_the_project_stays() { each project_stays; }
 project_stays() {
 	local file how
 
-	limits 'disk = "24M"; inodes = "2000";'
+	disk_limits 'disk = "24M"; inodes = "2000";'
 	put_helper u1 disk_probe
 	for file in /root /var/x; do
 		ssh_as u1 "mkdir -p $file; touch $file/f"
