@@ -89,7 +89,7 @@ $(B)/tests/unit/test_relay $(B)/tests/unit/test_relay_terminal: $(B)/shell/relay
 $(B)/tests/unit/test_rules: $(B)/keeper/rules.o
 $(B)/tests/unit/test_ending: $(B)/keeper/ending_format.o
 $(B)/tests/unit/test_notice: $(B)/keeper/notice.o
-$(B)/tests/unit/test_agent: $(B)/shell/agent.o
+$(B)/tests/unit/test_agent $(B)/tests/unit/test_agent_find: $(B)/shell/agent.o $(B)/tests/unit/agent_rig.o
 $(B)/tests/unit/test_top: $(B)/ctl/top_sample.o
 $(B)/tests/unit/test_limits: $(B)/keeper/limits_text.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o

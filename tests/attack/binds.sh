@@ -216,7 +216,7 @@ test_nothing_propagates() {
 	expect_match "$data/rw/sub" "$(grep '^control ' /proc/mounts)" "the control"
 	umount "$work/plain/sub" "$work/plain"
 	end_client
-	wait_until 10 test ! -e "/run/carrel/sessions/$session"
+	wait_until 30 test ! -e "/run/carrel/sessions/$session"
 	umount $data/rw/sub $data/rw/sub $data/rw
 	mount --make-rprivate /
 	nothing_left

@@ -84,7 +84,7 @@ test_it_serves_on_through_a_storm_of_signals() {
 test_it_reaps_what_is_orphaned() {
 	hold_session u1
 	in_session u1 "$session" 'i=0; while [ $i -lt 300 ]; do (true &); i=$((i + 1)); done'
-	wait_until 5 no_zombies_in "$session"
+	wait_until 30 no_zombies_in "$session"
 	release_session
 }
 

@@ -109,7 +109,7 @@ test_the_hosts_mounts_do_not_change_where_they_are_shared() {
 	expect_status 0 in_session u1 "$session" 'grep -cE "shared:|master:" /proc/self/mountinfo; true'
 	expect_eq 0 "$output" "mounts inside that propagate"
 	end_client
-	wait_until 10 test ! -e "/run/carrel/sessions/$session"
+	wait_until 30 test ! -e "/run/carrel/sessions/$session"
 	expect_eq "$before" "$(mount_table)" "the mount table after a session"
 
 	# The control: a namespace that keeps the propagation changes the host's table from inside.

@@ -264,7 +264,7 @@ test_counts_of_the_user_are_not_roots() {
 	most=$(($(</proc/sys/fs/inotify/max_user_instances) + 10))
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 "$probe inotify $most" >"$work/taken" 2>&1 </dev/null &
 	client=$!
-	wait_until 10 test -s "$work/taken"
+	wait_until 30 test -s "$work/taken"
 	[ "$(<"$work/taken")" -ge $((most - 10)) ] || fail "only $(<"$work/taken") instances inside"
 	expect_status 0 "$B/tests/helpers/inside_probe" inotify 1
 	end_client
@@ -276,11 +276,11 @@ test_counts_of_the_user_are_not_roots() {
 	unshare --user --keep-caps sh -c 'read -r line <"$1"; shift; exec setpriv --reuid 0 --regid 0 --clear-groups "$@"' sh \
 		"$work/mapped" "$B/tests/helpers/inside_probe" inotify $most >"$work/taken" &
 	pid=$!
-	wait_until 10 sh -c "[ \$(readlink /proc/$pid/ns/user) != \$(readlink /proc/self/ns/user) ]"
+	wait_until 30 sh -c "[ \$(readlink /proc/$pid/ns/user) != \$(readlink /proc/self/ns/user) ]"
 	echo '0 100000 10' >/proc/$pid/uid_map
 	echo '0 100000 10' >/proc/$pid/gid_map
 	echo go >"$work/mapped"
-	wait_until 10 test -s "$work/taken"
+	wait_until 30 test -s "$work/taken"
 	expect_status 1 "$B/tests/helpers/inside_probe" inotify 1
 	kill $pid
 	wait $pid || true

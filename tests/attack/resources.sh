@@ -26,12 +26,7 @@ setup() {
 
 # The throw-away host keeps all in memory; a cache that can be given back needs a filesystem on a disk.
 state_on_disk() {
-	local i
-
-	mknod /dev/loop-control c 10 237
-	for ((i = 0; i < 64; i++)); do
-		mknod "/dev/loop$i" b 7 "$i"
-	done
+	make_loop_nodes
 	truncate -s 2G "$work/state.img"
 	mkfs.ext4 -q -E lazy_itable_init=1 -O ^has_journal "$work/state.img"
 	install -d -m 711 /var/lib/carrel/users
@@ -59,7 +54,7 @@ in_use() {
 peak() {
 	local line
 
-	line=$(sed -nE "s/.* id=$session .* memory_peak=([0-9]+) .*/\1/p" "$work/syslog")
+	line=$(syslog " id=$session " | sed -nE "s/.* memory_peak=([0-9]+) .*/\1/p")
 	[ -z "$line" ] || echo $((line >> 20))
 	[ -n "$line" ] || mib memory.max_usage_in_bytes memory.peak
 }
@@ -70,11 +65,14 @@ hog() { # FORM AMOUNT [DIR]
 	local out=$work/hog
 
 	rm -f "$out"
-	ssh "${ssh_options[@]}" -l u1 127.0.0.1 "echo up; sleep 0.2; hog $*; echo killed \$?; exec sleep 1000" >"$out" 2>&1 </dev/null &
+	rm -f "$work/go"
+	mkfifo "$work/go"
+	ssh "${ssh_options[@]}" -l u1 127.0.0.1 "echo up; read -r go; hog $*; echo killed \$?; exec sleep 1000" >"$out" 2>&1 <>"$work/go" &
 	client=$!
 	wait_until 60 grep -qx up "$out" || fail "no session for the hog: $(<"$out")"
 	session=$(session_ids u1)
 	level=$(group_of "$session")
+	echo go >"$work/go"
 	wait_until 60 hog_has_ended
 	result=$(sed -nE 's/^(all|refused|killed).*/\1/p' "$out" | head -n 1)
 	got=$(sed -nE 's/^((all|refused) )?([0-9]+).*/\3/p' "$out" | tail -n 1)
@@ -87,7 +85,7 @@ hog_has_ended() {
 
 end_hog() {
 	end_client
-	wait_until 20 no_session_of u1
+	wait_until 30 no_session_of u1
 }
 
 no_session_of() {
@@ -126,7 +124,7 @@ check_control() { # FORM [DIR]
 check_peak() { # FORM
 	local most
 
-	wait_until 10 grep -q " id=$session .* memory_peak=" "$work/syslog"
+	expect_syslog " id=$session [^"$'\n'"]* memory_peak="
 	most=$(peak)
 	{ [ "$most" -gt $((small / 2)) ] && [ "$most" -le $small ]; } || fail "$1: at most $most MiB were in use under a limit of $small"
 }
@@ -289,7 +287,7 @@ test_a_full_session_among_others() {
 	beside=$session held=$client
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'hog forks 300' >"$work/hog" 2>&1 </dev/null &
 	client=$!
-	wait_until 20 grep -q '^refused' "$work/hog"
+	wait_until 30 grep -q '^refused' "$work/hog"
 	expect_eq alive "$(in_session u1 "$beside" 'echo alive')"
 	session=$(session_ids u1 | grep -vx "$beside")
 	expect_status 0 carrelctl kill "$session"

@@ -134,7 +134,7 @@ test_accounts_cannot_block_the_login() {
 		plant $file truncate -s 1T
 		login_is_unharmed "/$file is huge"
 		rm -f "$state/upper/$file"
-		[ $((SECONDS - started)) -lt 20 ] || fail "it took $((SECONDS - started)) s"
+		[ $((SECONDS - started)) -lt 100 ] || fail "it took $((SECONDS - started)) s"
 	done
 	# The control: who just opens the FIFO waits for ever.
 	mkfifo "$work/fifo"
@@ -199,11 +199,11 @@ test_ssh_directory_as_a_link_is_not_shared() {
 expect_one_warning() { # WHAT
 	local lines before
 
-	lines=$(wc -l <"$work/syslog")
+	lines=$(syslog | wc -l)
 	before=$(host_state)
 	expect_status 0 ssh_as u1 'ls -A ~/.ssh 2>/dev/null; grep -c " /root/.ssh " /proc/mounts; true'
 	expect_eq 0 "$output" "$1"
 	nothing_left
-	expect_eq 1 "$(tail -n "+$((lines + 1))" "$work/syslog" | grep -c 'is not shared with the sandbox')" "warnings for $1"
+	expect_eq 1 "$(syslog | tail -n "+$((lines + 1))" | grep -c 'is not shared with the sandbox')" "warnings for $1"
 	expect_eq "$before" "$(host_state)" "$1: the host"
 }

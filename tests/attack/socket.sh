@@ -144,10 +144,10 @@ test_wrong_requests_hurt_nobody() {
 	echo "seed $seed"
 	expect_status 0 client u1 garbage 1200 "$seed"
 	expect_eq 'sent 1200' "$output"
-	wait_until 20 served
+	wait_until 30 served
 	[ -d "/proc/$(init_of "$session")" ] || fail "init has died"
 	# Those that were right at first have run and ended, and all connections are closed again.
-	wait_until 20 init_holds_few_descriptors
+	wait_until 30 init_holds_few_descriptors
 }
 
 served() {
@@ -161,9 +161,9 @@ init_holds_few_descriptors() {
 test_a_flood_of_connections_hurts_nobody() {
 	expect_status 0 client u1 flood 300
 	expect_match 'opened [0-9]+' "$output"
-	wait_until 20 served
+	wait_until 30 served
 	[ -d "/proc/$(init_of "$session")" ] || fail "init has died"
-	wait_until 20 init_holds_few_descriptors
+	wait_until 30 init_holds_few_descriptors
 	# Nor is anybody else's session touched, nor another one of the same user.
 	expect_status 0 ssh_as u2 echo ok
 	expect_status 0 ssh_as u1 echo ok
@@ -173,7 +173,7 @@ test_connections_that_say_nothing_are_dropped() {
 	client u1 flood 200 &
 	expect_status 0 ssh_as u2 echo 'not concerned'
 	wait $!
-	wait_until 15 init_holds_few_descriptors
+	wait_until 30 init_holds_few_descriptors
 }
 
 test_the_session_has_survived_all_this() {

@@ -48,7 +48,7 @@ test_name_of_a_process() {
 	expect_match "limit of 64M reached" "$errors"
 	no_control_bytes "the user's line"
 	nothing_left
-	output=$(grep -a 'kind=memory' "$work/syslog") errors=''
+	output=$(syslog 'kind=memory') errors=''
 	expect_match '2Jdd' "$output"
 	no_control_bytes "syslog"
 	for format in '' --json; do

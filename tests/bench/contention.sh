@@ -41,14 +41,14 @@ start() {
 	[ "$1" != ssh_as ] || set -- ssh "${ssh_options[@]}" -l "$2" 127.0.0.1 "$3"
 	"$@" >"$out" 2>&1 </dev/null &
 	started+=($!)
-	wait_until 20 grep -q looping "$out"
+	wait_until 30 grep -q looping "$out"
 }
 
 stop() {
 	kill "${started[@]}" 2>/dev/null || true
 	wait "${started[@]}" 2>/dev/null || true
 	started=()
-	wait_until 20 no_sessions
+	wait_until 30 no_sessions
 	# What is not in a sandbox outlives its terminal.
 	pkill -KILL -u plain-one,plain-two 2>/dev/null || true
 }

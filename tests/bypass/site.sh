@@ -36,7 +36,7 @@ make_site() { # KIND…
 make_client() {
 	setsid unshare --net sleep infinity &
 	client_pid=$!
-	wait_until 5 is_elsewhere "$client_pid"
+	wait_until 30 is_elsewhere "$client_pid"
 	ip link add to-client type veth peer name to-host netns "$client_pid"
 	ip address add "$host_address/24" dev to-client
 	ip link set to-client up

@@ -1,67 +1,30 @@
 # shellcheck shell=bash
 # Archives and layers that are made to do harm to who imports them. Each is refused, with its reason, and the host is as
-# it was: the files that they aim at, by their digests, and the table of mounts. What lies in image.sh one by one is here
-# together, beside the layers of OCI images.
+# it was: the files that they aim at, by their digests, and the table of mounts. What lies in image_escape.sh and
+# image_damaged.sh one by one is here together, beside the layers of OCI images.
 
-images=/var/lib/carrel/images
-watched=/tmp/watched
-tar=$work/hostile.tar
-layout=$work/layout
+# shellcheck source=tests/lib/images.sh
+. "$lib/images.sh"
+
 refusals=0
 
 setup() {
-	install -D "$B/carrelctl" /usr/local/sbin/carrelctl
-	mkdir -p "$watched/empty" "$images"
-	echo untouched >"$watched/secret"
-	chmod 600 "$watched/secret"
-	chmod 700 /var/lib/carrel "$images"
+	prepare_images
 }
 
-entry() {
-	"$B/tests/helpers/tar_entry" "$@"
-}
-
-entries() { # lines of arguments of tar_entry on standard input
-	local words
-
-	while read -r -a words; do
-		entry "${words[@]}"
-	done
-}
-
-shell_entries() {
-	entry dir bin
-	entry file bin/sh mode=755 data='#!'
-}
-
-# The host, as far as it could be changed: contents, and what a stat shows. And who is mounted where.
-host() {
-	find "$watched" /etc/pam.d /etc/ssh /etc/passwd /etc/shadow /root -xdev -type f -exec sha256sum {} + | sort -k 2
-	find "$watched" /etc /root /usr/local/*bin /tmp /home -xdev -printf '%p %y %i %n %m %U %G %s %C@ %l\n' | sort
-	find /dev /var/lib/carrel -maxdepth 2 ! -path "$images*" -printf '%p %y %i %m %U %G\n' | sort
-	cat /proc/self/mountinfo
-}
-
-known='' # how the host is, unless the test itself has changed it since
-
-# Import what lies in $tar, or another source, and see it refused with a reason that matches.
-refused() { # REASON [SOURCE]
-	[ -n "$known" ] || known=$(host)
-	expect_status 1 carrelctl image import evil "${2-$tar}"
+# Refused, with a reason that names the source, and counted.
+turned_away() { # REASON [SOURCE]
+	refused "$@"
 	expect_match "^carrelctl: cannot import '${2-$tar}': " "$errors" reason
-	expect_match "$1" "$errors" reason
-	expect_eq 1 "$(wc -l <<<"$errors")" "lines of the reason"
-	expect_eq '' "$output" output
-	expect_eq '' "$(find "$images" -mindepth 1)" "what is left of it"
-	expect_eq "$known" "$(host)" "the host"
+	no_images
 	refusals=$((refusals + 1))
 	printf '%s\n' "$errors" >>"$work/reasons"
 }
 
 # A tar archive of a shell and the entries on standard input.
 hostile() { # REASON
-	{ shell_entries && entries && entry end; } >"$tar"
-	refused "$1"
+	archive
+	turned_away "$1"
 }
 
 test_control_they_do_harm_to_the_careless() {
@@ -175,19 +138,19 @@ test_thirty_and_more() {
 	# Not whole, or not what it says it is.
 	{ shell_entries && entry file x zeros=50000; } >"$tar"
 	truncate -s -30000 "$tar"
-	refused '[Tt]runcated'
+	turned_away '[Tt]runcated'
 	shell_entries >"$tar"
-	refused 'cut off'
+	turned_away 'cut off'
 	{ shell_entries && entry file x && entry end; } >"$tar"
 	printf 'X' | dd of="$tar" bs=1 seek=1600 conv=notrunc status=none
-	refused '[Dd]amaged'
+	turned_away '[Dd]amaged'
 	{ shell_entries && entry end; } | gzip -c | gzip -c >"$tar"
-	refused 'compressed more than once'
+	turned_away 'compressed more than once'
 	head -c 20000 /dev/urandom >"$tar"
-	refused 'not a tar archive'
+	turned_away 'not a tar archive'
 	rm "$tar"
 	mkfifo "$tar"
-	refused 'not a regular file'
+	turned_away 'not a regular file'
 	rm "$tar"
 	expect_match '^(3[0-9]|4[0-9])$' "$refusals" "how many were refused"
 	sort -u "$work/reasons"
@@ -197,23 +160,19 @@ test_thirty_and_more() {
 test_what_is_made_harmless() {
 	local before rootfs=$images/mild/rootfs
 
-	{
-		shell_entries
-		entries <<-END
-			dir dev
-			char dev/mem mode=666
-			block dev/sda mode=666
-			file capable pax=SCHILY.xattr.security.capability:xxxxxxxxxxxxxxxxxxxx
-			file opaque pax=SCHILY.xattr.trusted.overlay.opaque:y pax=SCHILY.xattr.user.overlay.opaque:y
-			file setuid mode=4755
-			fifo pipe mode=666
-			symlink dangling to=$watched/secret
-			file twice data=first mode=4777
-			file twice data=second mode=600
-			dir ./ mode=777 uid=1000
-		END
-		entry end
-	} >"$tar"
+	archive <<-END
+		dir dev
+		char dev/mem mode=666
+		block dev/sda mode=666
+		file capable pax=SCHILY.xattr.security.capability:xxxxxxxxxxxxxxxxxxxx
+		file opaque pax=SCHILY.xattr.trusted.overlay.opaque:y pax=SCHILY.xattr.user.overlay.opaque:y
+		file setuid mode=4755
+		fifo pipe mode=666
+		symlink dangling to=$watched/secret
+		file twice data=first mode=4777
+		file twice data=second mode=600
+		dir ./ mode=777 uid=1000
+	END
 	before=$(host)
 	expect_status 0 carrelctl image import mild "$tar"
 	expect_match 'left out 2 device nodes' "$output"
@@ -249,7 +208,7 @@ hostile_layer() { # REASON        on a layer with a shell
 	base_layer
 	{ entries && entry end; } >"$tar"
 	layered "$work/base.tar" "$tar"
-	refused "layer sha256:[0-9a-f]*: .*$1" "oci:$layout"
+	turned_away "layer sha256:[0-9a-f]*: .*$1" "oci:$layout"
 }
 
 test_layers() {
@@ -267,12 +226,12 @@ test_layers() {
 	{ shell_entries && entry symlink out to="$watched" && entry end; } >"$work/base.tar"
 	{ entry file out/planted data=x && entry end; } >"$tar"
 	layered "$work/base.tar" "$tar"
-	refused symlink "oci:$layout"
+	turned_away symlink "oci:$layout"
 	# Taking away the shell is refused at the end, like a missing one.
 	base_layer
 	{ entry file bin/.wh.sh && entry end; } >"$tar"
 	layered "$work/base.tar" "$tar"
-	refused 'no /bin/sh in the image' "oci:$layout"
+	turned_away 'no /bin/sh in the image' "oci:$layout"
 }
 
 # Whiteouts that go through links take nothing away.
@@ -316,22 +275,22 @@ test_layouts() {
 	mv "$blob" "$watched/layer"
 	ln -s "$watched/layer" "$blob"
 	skopeo --insecure-policy copy --quiet "oci:$layout" "dir:$work/control" # the control: it follows links
-	refused 'skopeo: .*no such file' "oci:$layout"
+	turned_away 'skopeo: .*no such file' "oci:$layout"
 	rm "$blob"
 	head -c 100 "$watched/layer" >"$blob"
-	refused 'skopeo: ' "oci:$layout"
+	turned_away 'skopeo: ' "oci:$layout"
 	cp "$work/base.tar" "$blob" # not what its digest says
-	refused 'skopeo: .*([Dd]igest|does not match|[Ss]ize)' "oci:$layout"
+	turned_away 'skopeo: .*([Dd]igest|does not match|[Ss]ize)' "oci:$layout"
 	rm "$watched/layer"
 	known=
 	break_manifests
-	refused 'skopeo: ' "oci:$layout"
-	refused "there is no" "oci:$work/nothing"
-	refused 'is not a directory' "oci:$work/base.tar"
-	refused 'is not a regular file' "docker-archive:$layout"
-	refused 'skopeo: ' "docker-archive:$work/base.tar"
+	turned_away 'skopeo: ' "oci:$layout"
+	turned_away "there is no" "oci:$work/nothing"
+	turned_away 'is not a directory' "oci:$work/base.tar"
+	turned_away 'is not a regular file' "docker-archive:$layout"
+	turned_away 'skopeo: ' "docker-archive:$work/base.tar"
 	mkfifo "$work/fifo"
-	refused 'is not a regular file' "docker-archive:$work/fifo"
+	turned_away 'is not a regular file' "docker-archive:$work/fifo"
 	rm -r "$work/fifo" "$work/control"
 }
 
@@ -370,11 +329,11 @@ test_a_program_that_was_taken_over() {
 	mkdir /carrel-source /carrel-work
 	python3 -m http.server --bind 127.0.0.1 8022 >/dev/null 2>&1 &
 	pid=$!
-	wait_until 10 curl -s -o /dev/null http://127.0.0.1:8022
+	wait_until 30 curl -s -o /dev/null http://127.0.0.1:8022
 	expect_status 1 skopeo # the control
 	expect_eq "can: see:/etc see:/root see:/home see:/var see:/proc see:/dev see:/run see:/tmp/watched write:/usr write:/ write:/carrel-source mount mknod exec:/carrel-work chroot chown kill connect" "$errors"
 	rm -r /carrel-source /carrel-work
-	refused 'skopeo: can:$' "oci:$layout"
+	turned_away 'skopeo: can:$' "oci:$layout"
 	kill "$pid"
 	cp "$work/skopeo" /usr/bin/skopeo
 }

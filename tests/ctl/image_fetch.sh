@@ -16,7 +16,7 @@ setup() {
 	write_index "$releases/latest-releases.yaml" "$archive" "$version"
 	ln -s "$releases" "$site/latest-stable/releases/$arch"
 	python3 "$repo/tests/helpers/mirror.py" "$port" "$site" &
-	wait_until 10 curl -s -o /dev/null "http://127.0.0.1:$port/log"
+	wait_until 30 curl -s -o /dev/null "http://127.0.0.1:$port/log"
 }
 
 write_index() { # INDEX FILE VERSION [SUM]        as Alpine writes it
@@ -221,13 +221,13 @@ test_interrupted() {
 	manner slow
 	env --default-signal=INT carrelctl image fetch --mirror "http://127.0.0.1:$port" alpine 2>"$work/interrupted" &
 	pid=$!
-	wait_until 10 test -s "$downloads/$archive.part"
+	wait_until 30 test -s "$downloads/$archive.part"
 	kill -INT "$pid"
 	wait "$pid" || status=$?
 	expect_eq 130 "$status" "exit status"
 	expect_match 'interrupted; nothing was imported' "$(<"$work/interrupted")"
 	nothing_was_made
-	wait_until 10 no_curl
+	wait_until 30 no_curl
 	manner
 	expect_status 0 fetch
 	expect_match "$archive bytes=[1-9]" "$(<"$site/log")"
@@ -258,7 +258,7 @@ test_two_at_once() {
 	manner slow
 	fetch >/dev/null 2>&1 &
 	pid=$!
-	wait_until 10 test -s "$downloads/$archive.part"
+	wait_until 30 test -s "$downloads/$archive.part"
 	expect_status 1 fetch --as other
 	expect_match 'is being fetched already' "$errors"
 	wait "$pid"

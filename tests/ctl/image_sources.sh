@@ -1,13 +1,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2164 # a failing cd ends the test
-# What images are made from beside plain archives: layers of OCI and Docker images, this host's busybox. And what is said
-# of them afterwards: list and verify.
+# What images are made from beside plain archives: layers of OCI and Docker images, this host's busybox.
 
-images=/var/lib/carrel/images
-layout=$work/layout
+# shellcheck source=tests/lib/images.sh
+. "$lib/images.sh"
 
 setup() {
-	install -D "$B/carrelctl" /usr/local/sbin/carrelctl
+	prepare_images
 	make_layers
 	umoci init --layout "$layout"
 	umoci new --image "$layout:latest"
@@ -15,10 +14,6 @@ setup() {
 	umoci raw add-layer --image "$layout:latest" "$work/two.tar"
 	umoci raw add-layer --image "$layout:latest" "$work/three.tar"
 	skopeo --insecure-policy copy --quiet "oci:$layout:latest" "docker-archive:$work/saved.tar:site/base:1"
-}
-
-entry() {
-	"$B/tests/helpers/tar_entry" "$@"
 }
 
 # Everything that a layer may do to those below it.
@@ -81,18 +76,6 @@ describe() { # ROOTFS
 	)
 }
 
-fails() {
-	! "$@"
-}
-
-drop() { # IMAGE…
-	local name
-
-	for name in "$@"; do
-		carrelctl image remove "$name"
-	done
-}
-
 # --- OCI and Docker ---
 
 test_layers_come_to_what_umoci_unpacks() {
@@ -148,7 +131,7 @@ test_without_skopeo() {
 	expect_status 1 carrelctl image import x "oci:$layout"
 	mv /usr/bin/skopeo.away /usr/bin/skopeo
 	expect_match "this needs the program 'skopeo' \(Debian package skopeo\)" "$errors"
-	expect_eq '' "$(find "$images" -mindepth 1)"
+	no_images
 }
 
 on_small_disk() {
@@ -156,7 +139,7 @@ on_small_disk() {
 	mount -t tmpfs -o mode=700,size=1m small "$images"
 	expect_status 1 carrelctl image import x "oci:$work/large"
 	expect_match 'No space left on device|no space left on device' "$errors"
-	expect_eq '' "$(find "$images" -mindepth 1)"
+	no_images
 }
 
 test_disk_full() {
@@ -172,7 +155,7 @@ test_disk_full() {
 		mount -t tmpfs -o mode=700,size=1m small "$images"
 		expect_status 1 carrelctl image import x "docker-archive:$work/large-saved.tar"
 		expect_match 'skopeo: .*no space left' "$errors" # while laying out the layers
-		expect_eq '' "$(find "$images" -mindepth 1)")
+		no_images)
 }
 
 test_interrupted_in_skopeo() {
@@ -182,13 +165,13 @@ test_interrupted_in_skopeo() {
 	printf '#!/bin/sh\n: >/carrel-work/started\nexec sleep 61\n' >/usr/bin/skopeo
 	env --default-signal=INT carrelctl image import x "oci:$layout" 2>"$work/interrupted" &
 	pid=$!
-	wait_until 10 compgen -G "$images/.staging-*/layers/started"
+	wait_until 30 compgen -G "$images/.staging-*/layers/started"
 	kill -INT "$pid"
 	wait "$pid" || status=$?
 	cp "$work/skopeo" /usr/bin/skopeo
 	expect_eq 130 "$status"
 	expect_match 'interrupted; nothing was imported' "$(<"$work/interrupted")"
-	expect_eq '' "$(find "$images" -mindepth 1)"
+	no_images
 	fails pgrep -fx 'sleep 61'
 }
 
@@ -218,99 +201,5 @@ test_build_without_a_static_busybox() {
 	expect_status 1 carrelctl image build busybox
 	mv /bin/busybox.away /bin/busybox
 	expect_match 'no static busybox on this host \(Debian package busybox-static\)' "$errors"
-	expect_eq '' "$(find "$images" -mindepth 1)"
-}
-
-# --- verify ---
-
-changes() { # what verify says of image x, a line each
-	{ carrelctl image verify x 2>"$work/verify.errors" || true; } | awk 'NR > 1 { print $1, $2, $3 $4 $5 $6 }'
-}
-
-test_verify_names_what_changed() {
-	local root=$images/x/rootfs
-
-	carrelctl image import x "$TEST_IMAGE"
-	expect_status 0 carrelctl image verify x
-	expect_match "^image 'x' is as it was imported: [0-9]+ entries$" "$output"
-	touch -d 2020-01-01 "$root/etc/passwd"
-	expect_eq '' "$(changes)" "a time is no change"
-	echo evil >>"$root/etc/passwd"
-	mkdir "$root/etc/new"
-	echo x >"$root/etc/new/file"
-	rm -r "$root/srv" "$root/etc/group"
-	chmod 4755 "$root/bin/busybox"
-	chown 12 "$root/home"
-	rm "$root/etc/shells"
-	ln -s nowhere "$root/etc/shells"
-	printf x >"$root/etc/"$'new\nline'
-	chmod 777 "$root"
-	setfattr_or_skip "$root/opt"
-	expect_eq "changed / mode
-changed /bin/busybox mode
-removed /etc/group -
-added /etc/new -
-added /etc/new/file -
-added /etc/new\\x0aline -
-changed /etc/passwd size,content
-changed /etc/shells kind
-changed /home owner
-changed /opt attributes
-removed /srv -" "$(changes)"
-	expect_match "image 'x' is not as it was imported: 3 added, 2 removed, 6 changed" "$(<"$work/verify.errors")"
-	expect_status 1 carrelctl image verify x --json
-	expect_match '"change": "changed",[[:space:]]*"path": "/etc/passwd",[[:space:]]*"what": "size, content"' "$output"
-	drop x
-}
-
-setfattr_or_skip() { # PATH
-	python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.x", b"y")' "$1"
-}
-
-# Names with bytes that come before a slash: a list in the order of whole paths would not match the walk.
-test_verify_names_next_to_directories() {
-	{
-		entry dir bin
-		entry file bin/sh mode=755
-		for name in a a/b a/c; do entry dir "$name"; done
-		for name in a-b 'a b' a.b a+ $'a\x01' ab a/b/x a/c-; do entry file "$name"; done
-		entry end
-	} >"$work/near.tar"
-	carrelctl image import --no-sftp x "$work/near.tar"
-	carrelctl image verify x
-	rm "$images/x/rootfs/a/b/x" "$images/x/rootfs/a-b"
-	: >"$images/x/rootfs/a/b-"
-	expect_eq $'removed /a/b/x -\nadded /a/b- -\nremoved /a-b -' "$(changes)"
-	drop x
-}
-
-test_verify_when_it_cannot() {
-	carrelctl image import x "$TEST_IMAGE"
-	sed -i 's/ etc\/passwd/ etc\/passwq/' "$images/x/files"
-	expect_status 1 carrelctl image verify x
-	expect_match 'the list of files is not the one that was made with the image' "$errors"
-	: >"$images/x/files"
-	expect_status 1 carrelctl image verify x
-	expect_match "the list of files is (damaged|not the one)" "$errors"
-	rm "$images/x/files"
-	expect_status 1 carrelctl image verify x
-	expect_match 'cannot open its list of files' "$errors"
-	# One that was imported when no list was made.
-	sed -i -e '/^tree=/d' -e "s/^digest=sha512:/sha512=/" "$images/x/manifest"
-	expect_status 1 carrelctl image verify x
-	expect_match "image 'x' has no list of its files: .* import it again" "$errors"
-	expect_match '"digest": "sha512:[0-9a-f]{128}"' "$(carrelctl image list --json)"
-	drop x
-	expect_status 1 carrelctl image verify x
-	expect_match "image 'x' is not imported" "$errors"
-	expect_status 2 carrelctl image verify ../x
-}
-
-# Two imports of one file are one tree, whenever and wherever they were made.
-test_the_digest_of_a_tree() {
-	carrelctl image import --no-sftp a "$TEST_IMAGE"
-	carrelctl image import --no-sftp b "$TEST_IMAGE"
-	cmp "$images/a/files" "$images/b/files"
-	expect_eq 1 "$(sed -n 's/^tree=//p' "$images"/{a,b}/manifest | sort -u | wc -l)"
-	drop a b
+	no_images
 }

@@ -6,16 +6,8 @@
 . "$lib/rootfs.sh"
 
 setup() {
-	start_syslog
-	install_carrel
-	enable_pam sshd
-	make_images
-	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
-	start_sshd
-	add_user u1
-	add_user u2
+	prepare_versions u1 u2
 	ssh_as u1 true
-	state=$users/$(id -u u1)
 }
 
 # The whole of a user's root filesystem and home as they see it, as text.
@@ -26,11 +18,6 @@ view_of() { # USER
 			[ -L "$f" ] && readlink "$f"
 			[ ! -f "$f" ] || [ -L "$f" ] || md5sum <"$f"
 		done'
-}
-
-field() { # NAME: of the JSON objects, a line each
-	python3 -c 'import json,sys
-for row in list(json.load(sys.stdin).values())[0]: print(row[sys.argv[1]])' "$1"
 }
 
 changes() { # USER: "change what path", sorted
@@ -258,184 +245,10 @@ test_full_disk_leaves_everything_as_it_was() {
 	inside u1 true
 }
 
-test_export() {
-	local out=$work/export.tar
-
-	ctl reset u1 --yes
-	inside u1 'echo mine >/opt/user; rm /opt/deleted; ln /opt/user /opt/name2; chown 7:8 /opt/user; echo hers >/opt/hard2
-		echo home >~/file; chmod 4711 ~/file; ln -s file ~/link; mkfifo ~/fifo; rm -r /opt/data'
-	expect_status 0 ctl export u1 "$out"
-	expect_eq 600 "$(stat -c %a "$out")"
-	mkdir -p "$work/unpacked"
-	tar -C "$work/unpacked" --numeric-owner -xpf "$out"
-	cd "$work/unpacked" || return
-	expect_eq 'mine' "$(cat opt/user)"
-	expect_eq '7:8 2' "$(stat -c '%u:%g %h' opt/name2)"
-	expect_eq 'hers hers' "$(cat opt/hard1 opt/hard2 | paste -sd" ")" "by all names"
-	expect_eq '0:0 4711' "$(stat -c '%u:%g %a' root/file)"
-	expect_eq file "$(readlink root/link)"
-	[ -p root/fifo ] && [ ! -e opt/deleted ] && [ ! -e opt/data ] && [ -x bin/busybox ]
-	expect_status 1 ctl export u1 "$out"
-	expect_match 'exists already' "$errors"
-	# With a session open, to a pipe.
-	hold_session u1
-	expect_eq "$(tar -tf "$out" | sort)" "$(ctl export u1 - | tar -tf - | sort)"
-	release_session
-	expect_eq 0 "$(overlays)"
-	expect_status 1 ctl export u1 /nowhere/file
-	expect_status 1 sh -c 'carrelctl rootfs export u1 - >/dev/full'
-	# What was exported is an image.
-	expect_status 0 carrelctl image import again "$out"
-	carrelctl image remove again
-	ctl reset u1 --yes
-}
-
-test_upgrade() {
-	ctl reset u1 --yes
-	inside u1 'cd /opt && echo mine >user && echo mine >both && touch same image && rm deleted deleted2 && echo mine >added && echo gone >gone/file &&
-		echo home >~/file && mkdir own && echo own >own/file'
-	expect_status 0 ctl upgrade u1 --image v2 --dry-run
-	expect_eq "$(sort <<-'END'
-		added added /opt/added
-		changed changed /opt/both
-		changed deleted /opt/gone/file
-		deleted changed /opt/deleted2
-	END
-	)" "$(ctl upgrade u1 --image v2 --dry-run --json | python3 -c 'import json,sys
-for r in json.load(sys.stdin)["conflicts"]: print(r["user"], r["image"], r["path"])' | sort)"
-	expect_eq v1 "$(ctl list --json | field image)"
-	expect_eq 'image 1' "$(inside u1 'cat /opt/image')"
-	ctl snapshot u1 before
-	expect_status 0 ctl upgrade u1 --image v2 --yes
-	expect_match '/opt/both' "$output"
-	expect_eq v2 "$(ctl list --json | field image)"
-	expect_eq 'same 1,mine,image 2,mine,new,mine,own,home,gone' \
-		"$(inside u1 'cd /opt; cat same user image both new added own/file ~/file gone/file' | paste -sd,)"
-	expect_status 1 inside u1 'ls /opt/deleted || ls /opt/deleted2'
-	expect_status 1 ctl upgrade u1 --image v3 --yes
-	expect_match "image 'v3' is not imported" "$errors"
-	expect_status 2 ctl upgrade u1 --yes
-	# New users are still given the image of the policy; the two live side by side.
-	expect_eq 'image 1' "$(inside u2 'cat /opt/image')"
-	# The snapshot remembers what it was on.
-	expect_status 0 ctl rollback u1 before --yes
-	expect_eq 'image 1,mine' "$(inside u1 'cd /opt; cat image both' | paste -sd,)"
-	expect_eq v1 "$(ctl list --json | field image | head -n 1)"
-}
-
-# An overlay refers to files by their numbers. Those are others in a copy, or in an image that was imported anew.
-test_files_from_a_backup_and_an_image_imported_anew() {
-	inside u1 'echo mine >/opt/user; echo hers >/opt/hard1; echo home >~/file'
-	cp -a "$state" "$work/backup"
-	rm -r "$state"
-	cp -a "$work/backup" "$state"
-	expect_status 254 ssh_as u1 true
-	expect_match "'carrelctl rootfs upgrade u1 --image v1' mends it" "$output$(<"$work/syslog")"
-	expect_status 0 ctl upgrade u1 --image v1 --yes
-	expect_eq 'mine,hers,home' "$(inside u1 'cat /opt/user /opt/hard1 ~/file' | paste -sd,)"
-	carrelctl image remove --force v1
-	carrelctl image import v1 "$work/v1.tar.gz"
-	expect_status 254 ssh_as u1 true
-	expect_status 0 ctl upgrade u1 --image v1 --yes
-	expect_eq 'mine,hers,home' "$(inside u1 'cat /opt/user /opt/hard1 ~/file' | paste -sd,)"
-}
-
-test_an_image_of_a_snapshot_is_in_use() {
-	ctl upgrade u1 --image v2 --yes
-	ctl upgrade u2 --image v2 --yes
-	expect_status 1 carrelctl image remove v1
-	expect_match "image 'v1' is what" "$errors"
-	ctl drop u1 before --yes
-	expect_status 0 carrelctl image remove v1
-	carrelctl image import v1 "$work/v1.tar.gz"
-}
-
 test_remove() {
 	expect_status 0 ctl remove u1 --yes
 	expect_eq '' "$(ls -d "$state" "$users"/.removed* 2>/dev/null || true)"
 	expect_status 1 ctl reset u1 --yes
 	expect_eq 'image 1' "$(inside u1 'cat /opt/image')"
 	expect_status 0 ctl remove "$(id -u u1)" --yes
-}
-
-test_a_uid_that_another_account_has_got() {
-	local uid dir
-
-	inside u1 'echo secret >~/file; echo secret >/opt/user'
-	ids=$(cat "$state/ids")
-	uid=$(id -u u1)
-	ctl snapshot u1 his
-	userdel u1
-	useradd -u "$uid" -m -d /home/new -s "$shell_path" -G carrel new
-	allow_key new
-	expect_eq 'user 1,' "$(inside new 'cat /opt/user ~/file 2>/dev/null' | paste -sd,),"
-	expect_ne "$ids" "$(cat "$state/ids")" "the blocks of ids"
-	dir=$(basename "$(ls -d "$users/$uid".u1.*)")
-	expect_match "uid $uid is now 'new' and was 'u1' before, whose files are kept in '$users/$dir'" "$(<"$work/syslog")"
-	expect_status 0 ctl list
-	expect_match "u1 +$uid +kept +v1 .* $dir" "$output"
-	expect_match "new +$uid +used +v1 " "$output"
-	expect_match 'changed +content .*/opt/user' "$(ctl diff "$dir")"
-	expect_eq secret "$(ctl export "$dir" - | tar -xOf - ./root/file)"
-	expect_status 0 ctl rollback "$dir" his --yes
-	expect_status 0 ctl remove "$dir" --yes
-	expect_status 1 ctl diff "$dir"
-	expect_eq new "$(ctl list --json | field user | head -n 1)"
-	userdel new
-}
-
-test_not_while_the_old_account_is_logged_in() {
-	local uid
-
-	add_user u3
-	uid=$(id -u u3)
-	hold_session u3
-	sed -i "s/^u3:/x3:/" /etc/passwd /etc/shadow
-	sed -i 's/\bu3\b/u3,x3/' /etc/group
-	install -d /home/x3
-	expect_status 254 inside x3 true
-	expect_match "uid $uid was user 'u3' before, who is still logged in" "$(<"$work/syslog")"
-	sed -i "s/^x3:/u3:/" /etc/passwd /etc/shadow
-	release_session
-}
-
-# Ranges of /etc/subuid that are not used, and why.
-test_ranges_of_ids() {
-	local uid=7001 range
-
-	useradd -m -s "$shell_path" -G carrel u4 -u "$uid"
-	allow_key u4
-	for range in 524288 $((524288 - 1000)) 1879048000 6990; do
-		carrelctl rootfs remove u4 --yes 2>/dev/null || true
-		sed -i "/^u4:/d" /etc/subuid /etc/subgid
-		echo "u4:$range:65536" | tee -a /etc/subuid >>/etc/subgid
-		inside u4 true
-		expect_match '^2[0-9]{9} ' "$(cat "$users/$uid/ids")" "range $range"
-		expect_match "the range of 'u4' in /etc/subuid or /etc/subgid, from $range and $range, is not used: it gets another: it (overlaps with systemd|has ids of the system)" \
-			"$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
-	done
-	# A login's own uid in it.
-	ctl remove u4 --yes
-	useradd -M -u 2000000005 far
-	sed -i "/^u4:/d" /etc/subuid /etc/subgid
-	echo "u4:2000000000:65536" | tee -a /etc/subuid >>/etc/subgid
-	inside u4 true
-	expect_match "it has the uid or group of user 'far' in it" "$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
-	# And a good one is used.
-	ctl remove u4 --yes
-	sed -i "/^u4:/d" /etc/subuid /etc/subgid
-	echo "u4:2000100000:65536" | tee -a /etc/subuid >>/etc/subgid
-	inside u4 true
-	expect_eq '2000100000 2000100000' "$(cat "$users/$uid/ids")"
-	# It is refused to those who come later and have it too, and to a login that is one of its ids.
-	useradd -m -s "$shell_path" -G carrel -u 7002 u5
-	allow_key u5
-	sed -i "/^u5:/d" /etc/subuid /etc/subgid
-	echo "u5:2000165535:65536" | tee -a /etc/subuid >>/etc/subgid
-	inside u5 true
-	expect_match "it overlaps with that of '7001'" "$(grep "carrel-keeper.* is not used" "$work/syslog" | tail -n 1)"
-	useradd -m -s "$shell_path" -G carrel -u 2000100007 u6
-	allow_key u6
-	expect_status 254 ssh_as u6 true
-	expect_match "uid 2000100007 is in the block of ids of the sandbox of '7001'" "$(<"$work/syslog")"
 }

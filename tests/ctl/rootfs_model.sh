@@ -10,12 +10,7 @@ TEST_TIMEOUT=600
 setup() {
 	local i
 
-	start_syslog
-	install_carrel
-	enable_pam sshd
-	make_images
-	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
-	start_sshd
+	prepare_versions
 	for ((i = 1; i <= 50; i++)); do
 		useradd -m -s "$shell_path" -G carrel "m$i"
 		allow_key "m$i"

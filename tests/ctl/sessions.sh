@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # carrelctl list, kill and gc with real sessions.
 
+# shellcheck source=tests/lib/sessions.sh
+. "$lib/sessions.sh"
+
 setup() {
 	prepare
 	add_user u1
@@ -31,7 +34,7 @@ log_in() { # USER
 	before=$(sessions_of "$1" | wc -l)
 	(trap - ERR && ssh_as "$1" 'sleep 100') >/dev/null 2>&1 &
 	client=$!
-	wait_until 10 has_sessions "$1" $((before + 1))
+	wait_until 30 has_sessions "$1" $((before + 1))
 }
 
 test_no_session() {
@@ -63,7 +66,6 @@ test_list() {
 	expect_match "\"id\": \"$id\"" "$output"
 	expect_match "\"uid\": $uid" "$output"
 	expect_match "\"cgroup\": \"[^\"]*$id\"" "$output"
-	teardown
 }
 
 test_kill_by_id() {
@@ -99,7 +101,6 @@ test_kill_by_user() {
 	has_sessions u2 1
 	expect_status 0 carrelctl kill "$(id -u u2)" # a number, as when the account was deleted meanwhile
 	has_sessions u2 0
-	teardown
 }
 
 test_gc_after_a_killed_keeper() {
@@ -110,9 +111,9 @@ test_gc_after_a_killed_keeper() {
 	keeper=$(carrelctl list --json | sed -n 's/.*"keeper": \([0-9]*\).*/\1/p')
 	# The keeper cleans up when the login dies, and the login does when the keeper dies: neither may.
 	kill -STOP "$keeper"
-	pkill -KILL -f '^sshd: u1 \[priv\]'
+	kill -KILL "$(monitor_of "$id")"
 	kill -KILL "$keeper"
-	wait_until 5 is_stale "$id"
+	wait_until 30 is_stale "$id"
 	expect_status 1 carrelctl kill "$id"
 	expect_match "no keeper any more \('carrelctl gc'" "$errors"
 	expect_status 0 carrelctl gc
@@ -129,7 +130,6 @@ test_gc_leaves_the_living_alone() {
 	expect_status 0 carrelctl gc
 	expect_eq '' "$output"
 	has_sessions u1 1
-	teardown
 }
 
 test_image_in_use() {

@@ -131,9 +131,9 @@ test_show_a_stale_session() {
 	keeper=$(keeper_of "$session")
 	# The keeper cleans up when the login dies, and the login does when the keeper dies: neither may.
 	kill -STOP "$keeper"
-	pkill -KILL -f '^sshd: u1 \[priv\]'
+	kill -KILL "$(monitor_of "$session")"
 	kill -KILL "$keeper"
-	wait_until 5 sh -c "carrelctl show $session | grep -q '^session  $session (stale)'"
+	wait_until 30 sh -c "carrelctl show $session | grep -q '^session  $session (stale)'"
 	carrelctl gc >/dev/null
 }
 
@@ -146,6 +146,7 @@ test_batch() {
 	idle=$session
 	busy_session u1 'while :; do :; done'
 	busy=$session
+	prefer_sessions
 	expect_status 0 carrelctl top --batch -n 2 -d 1.5
 	expect_eq 2 "$(grep -c '^ID ' <<<"$output")"
 	expect_match "^ID +USER +SESSIONS +MEMORY +CPU +PIDS +READ +WRITTEN +THROTTLED +AGE +IDLE"$'\n'"$busy +u1 " "$output"
@@ -177,7 +178,7 @@ test_sorting() {
 	sleep 1.1 # ages are in whole seconds
 	busy_session u1 'head -c 20000000 /dev/zero >/tmp/large; exec sleep 1000'
 	large=$session
-	wait_until 10 sh -c "carrelctl list | grep '^$large' | grep -q ' [12][0-9.]*M/64M'"
+	wait_until 30 sh -c "carrelctl list | grep '^$large' | grep -q ' [12][0-9.]*M/64M'"
 	expect_eq "$large $small" "$(carrelctl top --batch -n 1 -d 0.1 --sort memory | awk 'NR > 1 { print $1 }' | xargs)"
 	expect_eq "$small $large" "$(carrelctl top --batch -n 1 -d 0.1 --sort age | awk 'NR > 1 { print $1 }' | xargs)"
 	expect_eq "$large $small" "$(carrelctl top --batch -n 1 -d 0.1 --sort user | awk 'NR > 1 { print $1 }' | xargs)"
@@ -245,7 +246,7 @@ test_a_keeper_that_is_stuck() {
 	kill -STOP "$(keeper_of "$stuck")"
 	start=$SECONDS
 	expect_status 0 carrelctl top --batch -n 1 -d 0.2
-	[ $((SECONDS - start)) -le 5 ] || fail "it took $((SECONDS - start)) s"
+	[ $((SECONDS - start)) -le 25 ] || fail "it took $((SECONDS - start)) s"
 	expect_match "$stuck +u2 .* -\$" "$(grep "$stuck" <<<"$output")"
 	expect_match "$session +u1 .* 0s\$" "$(grep "$session" <<<"$output")"
 	expect_status 0 carrelctl show "$stuck"

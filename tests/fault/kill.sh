@@ -96,7 +96,7 @@ kill_in_a_login() { # WHO connection|session
 	# A connection without its session ends by itself. Without carrel-shell the command goes on, as with any shell that is
 	# killed, and sshd waits for it.
 	case $1:$hit in
-	monitor:1 | keeper:1 | init:1) wait_until 15 client_ended ;;
+	monitor:1 | keeper:1 | init:1) wait_until 30 client_ended ;;
 	esac
 	kill -KILL "$client" 2>/dev/null || true
 	wait "$client" 2>/dev/null || true
@@ -120,7 +120,7 @@ kill_rounds() { # WHO
 		expect_status 0 ssh_as u1 hostname
 		expect_eq u1 "$output"
 		nothing_left
-		wait_until 10 no_strays || {
+		wait_until 30 no_strays || {
 			strays
 			return 1
 		}
@@ -165,8 +165,8 @@ test_all_of_them_beside_a_session_that_lives() {
 		keeper) kill -KILL "$(keeper_of "$session")" ;;
 		esac
 		[ $who != shell ] || kill -KILL "$client"
-		wait_until 15 client_ended
-		wait_until 15 test ! -e "/run/carrel/sessions/$session"
+		wait_until 30 client_ended
+		wait_until 30 test ! -e "/run/carrel/sessions/$session"
 		expect_status 0 in_session u1 "$held_session" 'echo alive'
 		expect_eq 1 "$(overlays)"
 	done

@@ -12,14 +12,7 @@ changing="mkdirat renameat renameat2 unlinkat linkat write fsync syncfs umount2"
 copying="symlinkat mknodat copy_file_range ftruncate setxattr fremovexattr utimensat"
 
 setup() {
-	start_syslog
-	install_carrel
-	enable_pam sshd
-	make_images
-	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
-	start_sshd
-	add_user u1
-	state=$users/$(id -u u1)
+	prepare_versions u1
 	inside u1 'cd /opt && echo first >user && echo all >hard1 && rm -r data && mkdir data && ln -s x link && mknod p p && echo f >~/file'
 	ctl snapshot u1 early
 	inside u1 'cd /opt && echo second >user && rm same && ln user name2 && mkdir -p own/dir && echo g >own/dir/file && rm ~/file && echo h >~/other'
@@ -134,7 +127,7 @@ test_the_repair_is_killed() {
 			killed_at renameat "$n" rootfs rollback u1 early --yes
 			killed_at "$syscall" 1 gc || continue
 			expect_status 0 ssh_as u1 true
-			wait_until 20 no_session u1
+			wait_until 30 no_session u1
 			expect_status 0 carrelctl gc # a file without a use is no reason to hold up a login
 			now=$(picture)
 			[ "$now" = "$old" ] || [ "$now" = "$new" ] || {

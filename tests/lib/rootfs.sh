@@ -35,12 +35,28 @@ make_images() {
 	carrelctl image import v2 "$work/v2.tar.gz"
 }
 
+# What most of these suites begin with: everyone's image is v1. The first user's files will be in $state.
+prepare_versions() { # [USER…]
+	local user
+
+	start_syslog
+	install_carrel
+	enable_pam sshd
+	make_images
+	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
+	start_sshd
+	for user in "$@"; do
+		add_user "$user"
+	done
+	[ $# = 0 ] || state=$users/$(id -u "$1")
+}
+
 # A login, and its end: the client is back before all of it is gone.
 inside() { # USER COMMAND
 	local status=0
 
 	ssh_as "$@" || status=$?
-	wait_until 20 no_session "$1"
+	wait_until 30 no_session "$1"
 	return $status
 }
 
@@ -50,4 +66,9 @@ no_session() { # USER
 
 ctl() {
 	carrelctl rootfs "$@"
+}
+
+field() { # NAME: of the JSON objects, a line each
+	python3 -c 'import json,sys
+for row in list(json.load(sys.stdin).values())[0]: print(row[sys.argv[1]])' "$1"
 }

@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # For suites that work on a session from outside and from inside at once: . "$lib/sessions.sh"
 
+limits() { # SETTINGS: the policy, with these limits of each session
+	write_config <<<"covers = [ \"@carrel\" ]; defaults = { limits = { $1 }; };"
+}
+
 # Open a session and keep it open. Then `$session` is its ID and `$client` the pid of the ssh client.
 hold_session() { # USER
 	local out before
@@ -10,12 +14,13 @@ hold_session() { # USER
 	# Not ssh_as: $! would be a shell that waits for ssh.
 	ssh "${ssh_options[@]}" -l "$1" 127.0.0.1 'echo up; exec sleep 100000' >"$out" 2>&1 </dev/null &
 	client=$!
-	wait_until 20 grep -qx up "$out" || {
+	wait_until 30 grep -qx up "$out" || {
 		cat "$out"
 		return 1
 	}
 	session=$(comm -13 <(echo "$before") <(session_ids "$1"))
 	[[ "$session" =~ ^[0-9]+-[0-9a-f]{8}$ ]] || fail "one new session of $1, but: '$session'"
+	wait_until 30 pgrep -P "$(init_of "$session")" -x sleep # and not the shell any more
 }
 
 session_ids() { # USER
@@ -39,6 +44,24 @@ keeper_of() { # ID
 
 init_of() { # ID: the pid on the host
 	sed -n 's/^init *[=:]* *//p' "/run/carrel/sessions/$1/record"
+}
+
+shell_of() { # ID: the carrel-shell that it was opened for
+	local shell
+
+	for shell in $(pgrep -x carrel-shell); do
+		if grep -qzxF "CARREL_SESSION=$1" "/proc/$shell/environ"; then
+			echo "$shell"
+			return
+		fi
+	done
+	return 1
+}
+
+# The sshd, root's, that opened a session and will close it; one of an earlier session may be there for a moment still.
+monitor_of() { # ID
+	wait_until 30 shell_of "$1"
+	ps -o ppid= -p "$(ps -o ppid= -p "$(shell_of "$1")" | tr -d ' ')" | tr -d ' '
 }
 
 group_of() { # ID: its cgroup, below each controller's mount
@@ -92,4 +115,27 @@ mounts_of() { # vault | template
 
 overlays() { # how many root filesystems are mounted in the vault
 	mounts_of vault | grep -c ' - overlay ' || true
+}
+
+# The view's own /dev has none, and of the host's any may be free.
+make_loop_nodes() {
+	local i
+
+	mknod /dev/loop-control c 10 237
+	for ((i = 0; i < 64; i++)); do
+		mknod "/dev/loop$i" b 7 "$i"
+	done
+}
+
+# Give the groups above the sessions', which there are from the first session on, so much that a busy machine cannot keep them
+# from what they may use. A cgroup namespace does not let its own root be changed.
+prefer_sessions() {
+	local file
+
+	for file in /sys/fs/cgroup/{cpu,cpu/carrel}/cpu.shares; do
+		[ ! -e "$file" ] || echo 262144 >"$file"
+	done
+	for file in /sys/fs/cgroup/{,carrel/}cpu.weight; do
+		[ ! -e "$file" ] || echo 10000 2>/dev/null >"$file" || true
+	done
 }

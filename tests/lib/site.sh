@@ -18,7 +18,33 @@ prepare() {
 
 start_syslog() { # what programs log is then in $work/syslog
 	"$B/tests/helpers/logsink" /dev/log "$work/syslog" &
-	wait_until 5 test -S /dev/log
+	wait_until 30 test -S /dev/log
+}
+
+# What has been logged by now is in the file only when this returns: the daemon is another process.
+flush_syslog() {
+	[ ! -S /dev/log ] || "$B/tests/helpers/logsink" /dev/log
+}
+
+# All of it, or what matches, a line each (and none is no failure).
+syslog() { # [REGEX]
+	flush_syslog
+	[ $# -gt 0 ] || set -- ''
+	grep -aE -e "$1" "$work/syslog" || true
+}
+
+forget_syslog() {
+	flush_syslog
+	: >"$work/syslog"
+}
+
+# That it is logged, now or in a moment: a keeper may do so when the client is back already.
+expect_syslog() { # REGEX
+	wait_until 30 syslog_matches "$1"
+}
+
+syslog_matches() { # REGEX
+	[[ "$(tr -d '\0' <"$work/syslog")" =~ $1 ]]
 }
 
 # The build is made outside; here it is installed from the read-only tree, hence without looking at its age.
@@ -93,7 +119,7 @@ start_sshd() { # [LINE OF sshd_config]…
 	: >"$work/sshd.log"
 	setsid "${sshd_command[@]}" -D -f "$work/sshd_config" -E "$work/sshd.log" </dev/null >/dev/null 2>&1 &
 	pid=$!
-	wait_until 10 sshd_listens_or_died "$pid"
+	wait_until 30 sshd_listens_or_died "$pid"
 	grep -q '^Server listening' "$work/sshd.log" || {
 		cat "$work/sshd.log"
 		fail "sshd did not start"
@@ -109,7 +135,7 @@ stop_sshd() { # its open connections live on, as with the real service
 
 	pid=$(<"$work/sshd.pid")
 	kill "$pid"
-	wait_until 10 test ! -d "/proc/$pid"
+	wait_until 30 test ! -d "/proc/$pid"
 }
 
 ssh_as() { # USER [OPTION…] [COMMAND…]

@@ -30,7 +30,7 @@ END
 
 # What the module returns for an open, by its name.
 expect_code() { # CODE USER
-	: >"$work/syslog"
+	forget_syslog
 	expect_status 0 timeout 60 "$B/tests/helpers/pam_probe" probe "$2" open close
 	expect_match $'(^|\n)'"open $1"$'\n' "$output" "$2"
 	expect_match $'(^|\n)unchanged$' "$output" "$2"
@@ -52,9 +52,8 @@ expect_sandbox() { # USER
 expect_refused() { # USER REASON
 	expect_code PAM_SESSION_ERR "$1"
 	expect_eq 1 "$(grep -c '^says ' <<<"$output")" "lines for the user"
-	wait_until 5 test -s "$work/syslog"
-	expect_match "<83>[^"$'\n'"]*pam_carrel\(probe:session\): session for user $1 refused: [^"$'\n'"]*$2" "$(<"$work/syslog")"
-	expect_eq 1 "$(grep -c 'pam_carrel(' "$work/syslog")" "lines of the module"
+	expect_match "<83>[^"$'\n'"]*pam_carrel\(probe:session\): session for user $1 refused: [^"$'\n'"]*$2" "$(syslog)"
+	expect_eq 1 "$(syslog 'pam_carrel\(' | wc -l)" "lines of the module"
 	expect_pamtester 1 "$1"
 	nothing_left
 }
@@ -156,7 +155,7 @@ test_a_keeper_that_hangs() {
 	printf '#!/bin/sh\nexec %s 60\n' "$work/hangs" >"$keeper"
 	chmod 755 "$keeper"
 	expect_code PAM_SESSION_ERR covered
-	expect_match 'session for user covered refused: the keeper did not answer in time' "$(<"$work/syslog")"
+	expect_syslog 'session for user covered refused: the keeper did not answer in time'
 	expect_pamtester 1 covered
 	expect_left_alone plain
 	expect_left_alone root
@@ -191,7 +190,7 @@ test_debug_says_who_is_ignored_and_why() {
 	sed -i 's/$/ debug/' /etc/pam.d/probe
 	expect_code PAM_IGNORE plain
 	sed -i 's/ debug//' /etc/pam.d/probe
-	wait_until 5 grep -q 'pam_carrel(probe:session): user plain is not covered: ' "$work/syslog"
+	expect_syslog 'pam_carrel\(probe:session\): user plain is not covered: '
 }
 
 test_hardships_of_the_program() {
@@ -209,7 +208,7 @@ test_a_program_that_dies_leaves_nothing() {
 
 	"$B/tests/helpers/pam_probe" probe covered open wait < <(exec sleep 60) >/dev/null &
 	opener=$!
-	wait_until 10 bash -c 'ls /run/carrel/sessions/*/control'
+	wait_until 30 bash -c 'ls /run/carrel/sessions/*/control'
 	kill -KILL "$opener"
 	nothing_left
 }
@@ -224,10 +223,10 @@ test_close_after_the_keeper_was_killed() {
 	local feed
 
 	exec {feed}> >(exec "$B/tests/helpers/pam_probe" probe covered open wait close >"$work/probe.out")
-	wait_until 10 grep -q '^session' "$work/probe.out"
+	wait_until 30 grep -q '^session' "$work/probe.out"
 	pkill -KILL -x carrel-keeper
 	exec {feed}>&-
-	wait_until 20 grep -q '^close' "$work/probe.out"
+	wait_until 30 grep -q '^close' "$work/probe.out"
 	expect_match $'\nclose PAM_SUCCESS\n' "$(<"$work/probe.out")"
 	nothing_left
 }

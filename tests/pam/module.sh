@@ -17,8 +17,9 @@ setup() {
 	useradd -u 5002 -s /bin/sh plain
 	useradd -u 5003 -s /bin/sh returning
 	mkdir -p /var/lib/carrel/users/5003
-	# Alone in its stack, so that PAM_IGNORE shows.
-	service probe timeout=1
+	# Alone in its stack, so that PAM_IGNORE shows. The time is for a busy machine; what takes all of it has another service.
+	service probe timeout=30
+	service hurried timeout=1
 }
 
 install_keeper() {
@@ -31,7 +32,7 @@ service() { # NAME [ARGUMENT]…
 
 keeper_does() { # WORD…
 	rm -rf "$fake/seen" "$fake/told" /run/carrel
-	: >"$work/syslog"
+	forget_syslog
 	printf '%s\n' "$*" >"$fake/mode"
 }
 
@@ -45,22 +46,23 @@ listed() { # LINE…
 
 # That exactly one line was logged, by now and since keeper_does, and is this.
 expect_logged() { # LEVEL REGEX
-	wait_until 5 test -s "$work/syslog"
-	expect_match "^<$((10 * 8 + $1))>pam_probe\[[0-9]+\]: pam_carrel\([a-z]+:session\): $2$" "$(<"$work/syslog")" syslog
+	expect_match "^<$((10 * 8 + $1))>pam_probe\[[0-9]+\]: pam_carrel\([a-z]+:session\): $2$" "$(syslog)" syslog
 }
 
+stack=probe # the service that is used below
+
 expect_refused() { # USER REASON
-	probe probe "$1" open
+	probe "$stack" "$1" open
 	expect_eq "$(listed "$sorry" 'open PAM_SESSION_ERR' unchanged)" "$output"
 	expect_logged 3 "session for user $1 refused: $2"
-	: >"$work/syslog"
+	forget_syslog
 }
 
 expect_let_through() { # USER REASON
-	probe probe "$1" open
+	probe "$stack" "$1" open
 	expect_eq "$(listed 'open PAM_IGNORE' unchanged)" "$output"
 	expect_logged 4 "user $1 is let through, having no sandbox: $2"
-	: >"$work/syslog"
+	forget_syslog
 }
 
 # The rule for the time when nobody can say what the policy is.
@@ -70,7 +72,7 @@ expect_decided_without_keeper() { # REASON
 	expect_let_through plain "$1"
 	probe probe root open close
 	expect_eq "$(listed 'open PAM_IGNORE' 'close PAM_IGNORE' unchanged)" "$output"
-	expect_eq "" "$(<"$work/syslog")" syslog
+	expect_eq "" "$(syslog)" syslog
 }
 
 test_exports_only_the_entry_points() {
@@ -92,7 +94,7 @@ test_a_session_is_opened_and_closed() {
 	keeper_does ready $id
 	probe probe covered open close
 	expect_eq "$(listed 'open PAM_SUCCESS' "session $id" 'close PAM_SUCCESS' unchanged)" "$output"
-	wait_until 5 test "$(wc -l <"$work/syslog")" = 2
+	expect_eq 2 "$(syslog | wc -l)" "lines in syslog"
 	expect_match "<86>pam_probe\[[0-9]+\]: pam_carrel\(probe:session\): session $id for user covered opened in [0-9]+ ms" \
 		"$(head -n 1 "$work/syslog")"
 	expect_match "<86>pam_probe\[[0-9]+\]: pam_carrel\(probe:session\): session $id for user covered closed in [0-9]+ ms" \
@@ -124,15 +126,14 @@ test_the_keeper_starts_clean() {
 test_the_keeper_gets_a_pidfd_of_the_opener() {
 	keeper_does text 'REFUSE\na\nb'
 	probe probe covered open
-	wait_until 5 test -s "$work/syslog"
-	expect_eq "$(sed 's/.*pam_probe\[\([0-9]*\)\].*/\1/' "$work/syslog")" "$(sed -n 's/^Pid:\t//p' "$fake/seen")"
+	expect_eq "$(syslog | sed 's/.*pam_probe\[\([0-9]*\)\].*/\1/')" "$(sed -n 's/^Pid:\t//p' "$fake/seen")"
 }
 
 test_nothing_is_started_for_root() {
 	keeper_does text 'REFUSE\na\nb'
 	probe probe root open close
 	expect_eq "$(listed 'open PAM_IGNORE' 'close PAM_IGNORE' unchanged)" "$output"
-	expect_eq "" "$(<"$work/syslog")" syslog
+	expect_eq "" "$(syslog)" syslog
 	test ! -e "$fake/seen"
 }
 
@@ -153,8 +154,8 @@ test_a_user_who_is_not_covered_is_ignored() {
 	keeper_does text 'IGNORE\nno rule names them'
 	probe probe plain open close
 	expect_eq "$(listed 'open PAM_IGNORE' 'close PAM_IGNORE' unchanged)" "$output"
-	expect_eq "" "$(<"$work/syslog")" syslog
-	service debugging timeout=1 debug
+	expect_eq "" "$(syslog)" syslog
+	service debugging timeout=30 debug
 	probe debugging plain open
 	expect_logged 7 'user plain is not covered: no rule names them'
 }
@@ -200,19 +201,19 @@ test_a_keeper_that_hangs() {
 	local start=$SECONDS
 
 	keeper_does hang
-	expect_decided_without_keeper 'the keeper did not answer in time'
-	((SECONDS - start <= 8)) || fail "waited longer than the timeout"
-	wait_until 5 test -e "$fake/told"
-	wait_until 5 bash -c '! pgrep -x carrel-keeper'
+	stack=hurried expect_decided_without_keeper 'the keeper did not answer in time'
+	((SECONDS - start <= 40)) || fail "waited longer than the timeout"
+	wait_until 30 test -e "$fake/told"
+	wait_until 30 bash -c '! pgrep -x carrel-keeper'
 }
 
 test_a_keeper_that_is_missing() {
-	local start=${EPOCHREALTIME/./}
+	local start=$SECONDS
 
 	keeper_does hang
 	rm "$keeper"
 	expect_decided_without_keeper "cannot run '$keeper': No such file or directory"
-	((${EPOCHREALTIME/./} - start < 900000)) || fail "it took as long as a timeout"
+	((SECONDS - start < 30)) || fail "it took as long as a timeout"
 	: >"$keeper"
 	expect_decided_without_keeper "cannot run '$keeper': Permission denied"
 	install_keeper
@@ -233,11 +234,11 @@ test_wrong_arguments() {
 	keeper_does text 'IGNORE\nno reason'
 	for argument in verbose debug=1 timeout timeout= timeout=0 timeout=301 timeout=1s timeout=-1 timeout=4294967297 \
 		conf conf= conf=carrel.conf Debug; do
-		service probe timeout=1 "$argument"
+		service probe timeout=30 "$argument"
 		expect_decided_without_keeper "unknown or malformed module argument '$argument'"
 	done
 	test ! -e "$fake/seen"
-	service probe timeout=1
+	service probe timeout=30
 }
 
 test_the_opener_joins_the_network_and_comes_back() {
@@ -263,7 +264,7 @@ test_close_waits_until_the_keeper_has_ended() {
 	keeper_does ready $id slow
 	probe probe covered open close
 	expect_match 'close PAM_SUCCESS' "$output"
-	expect_match 'closed in [5-9][0-9][0-9] ms' "$(<"$work/syslog")"
+	expect_match 'closed in ([5-9][0-9]{2}|[0-9]{4,}) ms' "$(syslog)"
 }
 
 test_close_is_bounded() {
@@ -271,12 +272,12 @@ test_close_is_bounded() {
 
 	for how in deaf mute; do
 		keeper_does ready $id $how
-		start=${EPOCHREALTIME/./}
-		probe probe covered open close
+		start=$SECONDS
+		probe hurried covered open close
 		expect_match 'close PAM_SESSION_ERR' "$output"
-		((${EPOCHREALTIME/./} - start < 3000000)) || fail "$how: waited longer than the timeout"
+		((SECONDS - start < 20)) || fail "$how: waited longer than the timeout"
 		expect_match "<83>.*session $id for user covered cannot be closed: its keeper did not end in time" \
-			"$(<"$work/syslog")"
+			"$(syslog)"
 	done
 }
 
@@ -293,14 +294,14 @@ test_close_after_the_keeper_was_killed() {
 	keeper_does ready $id crash norepair
 	probe probe covered open close
 	expect_match 'close PAM_SESSION_ERR' "$output"
-	expect_match 'cannot be closed: the cgroup is busy' "$(<"$work/syslog")"
+	expect_match 'cannot be closed: the cgroup is busy' "$(syslog)"
 }
 
 test_close_reports_what_the_keeper_answers() {
 	keeper_does ready $id talk
 	probe probe covered open close
 	expect_match 'close PAM_SESSION_ERR' "$output"
-	expect_match "cannot be closed: its keeper answered 'no\? way'" "$(<"$work/syslog")"
+	expect_match "cannot be closed: its keeper answered 'no\? way'" "$(syslog)"
 }
 
 test_close_twice_and_from_another_process() {
@@ -316,8 +317,8 @@ test_close_twice_and_from_another_process() {
 # The PAM environment may hold what the user chose (pam_env).
 test_close_believes_the_environment_only_about_sessions_of_the_user() {
 	keeper_does ready $id
-	"$B/tests/helpers/pam_probe" probe covered open wait < <(sleep 5) >/dev/null &
-	wait_until 5 test -S /run/carrel/sessions/$id/control
+	"$B/tests/helpers/pam_probe" probe covered open wait < <(exec sleep 60) >/dev/null &
+	wait_until 30 test -S /run/carrel/sessions/$id/control
 	probe probe plain set=CARREL_SESSION=$id close
 	expect_match 'close PAM_IGNORE' "$output"
 	probe probe covered set=CARREL_SESSION=../$id close
@@ -331,7 +332,7 @@ test_close_believes_the_environment_only_about_sessions_of_the_user() {
 test_open_without_close_ends_with_the_opener() {
 	keeper_does ready $id
 	probe probe covered open
-	wait_until 5 test ! -e /run/carrel/sessions/$id
+	wait_until 30 test ! -e /run/carrel/sessions/$id
 }
 
 test_hardships_of_the_program() {
@@ -345,7 +346,7 @@ test_hardships_of_the_program() {
 		probe $hardship probe covered open
 		expect_eq "$(listed 'says a' 'open PAM_SESSION_ERR' unchanged)" "$output" "$hardship"
 		keeper_does hang
-		probe $hardship probe covered open
+		probe $hardship hurried covered open
 		expect_eq "$(listed "$sorry" 'open PAM_SESSION_ERR' unchanged)" "$output" "$hardship"
 	done
 }
@@ -375,5 +376,5 @@ test_a_syslog_daemon_that_is_stuck_holds_up_nothing() {
 	kill -STOP "$daemon"
 	probe probe covered "${steps[@]}"
 	kill -CONT "$daemon"
-	((${EPOCHREALTIME/./} - start < 20000000)) || fail "it took too long"
+	((${EPOCHREALTIME/./} - start < 50000000)) || fail "it took too long"
 }

@@ -4,7 +4,7 @@
 
 # shellcheck source=tests/lib/sessions.sh
 . "$lib/sessions.sh"
-TEST_TIMEOUT=40
+
 dropin=/usr/local/share/doc/carrel/50-carrel.conf
 keys=$'first key\nsecond key' # their comments, which agent_client lists
 agent=$work/agent
@@ -143,7 +143,7 @@ test_gone_after_the_command() {
 	# Two commands of a session have one each; sshd offers the agent to every one of a connection.
 	mkfifo "$work/in"
 	forward_as u1 -S "$work/master" 'echo $SSH_AUTH_SOCK; read -r line' <>"$work/in" >"$work/one" &
-	wait_until 10 test -s "$work/one"
+	wait_until 30 test -s "$work/one"
 	expect_eq 2 "$(forward_as u1 -S "$work/master" 'ls /run/carrel | grep -vx limits' | wc -l)"
 	expect_status 0 forward_as u1 -S "$work/master" "test $(<"$work/one") != \$SSH_AUTH_SOCK && agent_client list"
 	echo >"$work/in"
@@ -187,12 +187,15 @@ test_sockets_in_ssh_dir_are_hidden() {
 	expect_status 1 ssh_as without 'mv ~/.ssh/agent ~/.ssh/a || rmdir ~/.ssh/agent'
 }
 
-# Once the user has a sandbox, and so carrel-shell has looked at them.
+command_runs() {
+	[ -e "/proc/$(init_of "$(session_ids u1)")/root/tmp/up" ]
+}
+
+# Once the command runs, and so carrel-shell has looked at them.
 replace_sockets() {
 	local socket
 
-	wait_until 10 pgrep -x carrel-shell
-	sleep 0.5
+	wait_until 30 command_runs
 	shopt -s nullglob
 	for socket in /tmp/ssh-*/agent.* /home/u1/.ssh/agent/s.*; do
 		ln -sf /tmp/bus "$socket"
@@ -210,7 +213,8 @@ test_no_other_socket_of_the_user() {
 	expect_status 1 ssh_as u1 -o 'SetEnv=SSH_AUTH_SOCK=/tmp/bus' 'peer hear $SSH_AUTH_SOCK'
 	expect_match 'nothing was said' "$errors"
 	# A link in the place of sshd's own socket.
-	expect_status 1 forward_as u1 'read -r go; peer hear $SSH_AUTH_SOCK' < <(replace_sockets; echo go)
+	nothing_left
+	expect_status 1 forward_as u1 ': >/tmp/up; read -r go; peer hear $SSH_AUTH_SOCK' < <(replace_sockets; echo go)
 	expect_match 'nothing was said' "$errors"
 	stop_sshd
 	start_sshd "Include $dropin"

@@ -27,11 +27,11 @@ binds() { # ENTRIES [DEFAULTS]
 refused_with() { # REGEX USER
 	local lines
 
-	lines=$(wc -l <"$work/syslog")
+	lines=$(syslog | wc -l)
 	expect_status 254 ssh_as "$2" 'echo leaked'
 	expect_match "$1" "$output$errors" "what the user is told"
 	expect_no_match leaked "$output"
-	expect_match "$1" "$(tail -n "+$((lines + 1))" "$work/syslog" | sed 's/\\x27/'"'"'/g')" "syslog"
+	expect_match "$1" "$(syslog | tail -n "+$((lines + 1))" | sed 's/\\x27/'"'"'/g')" "syslog"
 }
 
 test_readonly_and_readwrite() {
@@ -90,8 +90,8 @@ test_missing_and_optional() {
 		{ source = \"$data/ro\"; target = \"/c\"; optional = true; }"
 	expect_status 0 ssh_as u1 'cat /c/file; ls -d /a /b 2>/dev/null; true'
 	expect_eq one "$output"
-	expect_match "'u1' goes without bind '/nowhere' at '/a'" "$(<"$work/syslog")"
-	expect_match "'u1' goes without bind '/srv/data' at '/b'" "$(<"$work/syslog")"
+	expect_syslog "'u1' goes without bind '/nowhere' at '/a'"
+	expect_syslog "'u1' goes without bind '/srv/data' at '/b'"
 	# What is wrong is not missing.
 	binds "{ source = \"/etc\"; target = \"/a\"; optional = true; }"
 	refused_with "bind '/etc' at '/a': '/etc/carrel' is Carrel's own" u1

@@ -25,8 +25,8 @@ expect_refused() { # USER
 
 test_covered_users_are_refused_in_one_line() {
 	expect_refused u1
-	expect_eq 1 "$(grep -c "carrel.*memroy" "$work/syslog")" "lines in syslog"
-	expect_match '/etc/carrel/carrel.conf:3: ' "$(grep memroy "$work/syslog")"
+	expect_eq 1 "$(syslog 'carrel.*memroy' | wc -l)" "lines in syslog"
+	expect_syslog '/etc/carrel/carrel.conf:3: '
 	nothing_left
 }
 

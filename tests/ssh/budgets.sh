@@ -85,14 +85,14 @@ time_used() {
 	esac
 }
 
-# Hundredths of a processor over two seconds.
+# Hundredths of a processor over two seconds, or as long as they take.
 share_used() {
-	local from to
+	local from to start=${EPOCHREALTIME/[.,]/}
 
 	from=$(time_used)
 	sleep 2
 	to=$(time_used)
-	echo $(((to - from) / 20000))
+	echo $(((to - from) * 100 / (${EPOCHREALTIME/[.,]/} - start)))
 }
 
 check_memory() { # SETTINGS-WITH SETTINGS-WITHOUT USER…
@@ -119,7 +119,7 @@ check_processes() { # SETTINGS-WITH SETTINGS-WITHOUT USER…
 	policy "$with" "${rule_with-}"
 	clients=()
 	start_sessions "echo ready; sleep 3; $fork_until_refused" "$@" # all are in by then
-	for ((i = 0; i < 150 && refused < 1; i++)); do
+	for ((i = 0; i < 300 && refused < 1; i++)); do
 		sleep 0.1
 		refused=$(cat "${outs[@]}" | grep -c "can't fork" || true)
 	done
@@ -144,6 +144,7 @@ check_processors() { # SETTINGS-WITH SETTINGS-WITHOUT USER…
 	[ "$share" -le 45 ] || fail "cpus = 0.4 got $share hundredths of a processor"
 	policy "$without" "${rule_without-}"
 	start_sessions "$burn" "$@"
+	prefer_sessions
 	for ((i = 0; i < 5; i++)); do
 		share=$(share_used)
 		[ "$share" -lt 55 ] || break
@@ -228,7 +229,7 @@ test_a_changed_budget_waits_for_the_last_session() {
 	first=$(group_of "$session")
 	policy "$session_limits" '{ match = "u1"; }, { match = "@carrel"; group_limits = { pids = "50"; }; }'
 	ssh_as u1 'echo up; exec sleep 1000' >"$work/second" 2>&1 &
-	wait_until 20 grep -qx up "$work/second"
+	wait_until 30 grep -qx up "$work/second"
 	expect_eq 2 "$(find "$(dirname "$(dirname "$(level_file "$first" pids x x)")")" -mindepth 1 -maxdepth 1 -type d | wc -l)" "sessions there"
 	pkill -KILL -f '^sleep 1000' || true
 	wait || true
@@ -243,7 +244,7 @@ test_a_lowered_budget_does_not_refuse_logins() {
 	policy "$session_limits user_limits = { memory = \"max\"; cpus = \"2\"; };"
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 "$hold_memory" >"$work/holder" 2>&1 </dev/null &
 	client=$!
-	wait_until 20 grep -q '^ready' "$work/holder"
+	wait_until 30 grep -q '^ready' "$work/holder"
 	policy "$session_limits user_limits = { memory = \"16M\"; swap = \"0\"; cpus = \"0.5\"; };"
 	ssh_as u1 'echo welcome' >"$work/out" 2>&1 || true # version 2 may kill something for it
 	expect_no_match 'could not be started' "$(<"$work/out")"
@@ -266,13 +267,13 @@ test_io() {
 test_io_that_cannot_be() {
 	policy 'limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
 	expect_status 254 ssh_as u1 true
-	expect_match "limit 'limits.io' cannot be enforced: '/proc' is not on a block device" "$(<"$work/syslog")"
+	expect_syslog "limit 'limits.io' cannot be enforced: '/proc' is not on a block device"
 	policy 'limits = { io = ( { device = "/dev/sdzz"; read = "3M"; } ); };'
 	expect_status 254 ssh_as u1 true
-	expect_match "limit 'limits.io' cannot be enforced: '/dev/sdzz' is not on a block device: No such file" "$(<"$work/syslog")"
+	expect_syslog "limit 'limits.io' cannot be enforced: '/dev/sdzz' is not on a block device: No such file"
 	policy 'optional = [ "limits.io" ]; limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
 	expect_status 0 ssh_as u1 'echo in'
-	expect_match "not enforced here: limits.io" "$(<"$work/syslog")"
+	expect_syslog "not enforced here: limits.io"
 }
 
 # Microseconds that a user's sessions have had.
@@ -281,28 +282,30 @@ time_of() { # USER
 	time_used
 }
 
-test_weights_share_the_processors() {
-	local light heavy one two i
+# What two users' sessions have got of the processors in some seconds, as $light and $heavy. Again, up to five times, until it is as
+# it should be: others on the machine can only take from that.
+share_until() { # EXPRESSION
+	local one two i
 
-	policy 'limits = { cpus = "max"; };' '{ match = "u1"; user_limits = { cpu_weight = "50"; }; }, { match = "u2"; user_limits = { cpu_weight = "400"; }; }'
 	start_sessions "$burn" u1 u2
+	prefer_sessions
 	for ((i = 0; i < 5; i++)); do
 		one=$(time_of u1) two=$(time_of u2)
 		sleep 2
 		light=$(($(time_of u1) - one)) heavy=$(($(time_of u2) - two))
-		[ "$heavy" -lt $((light * 2)) ] || break
+		(($1)) && break
 	done
 	end_sessions
+}
+
+test_weights_share_the_processors() {
+	local light heavy
+
+	policy 'limits = { cpus = "max"; };' '{ match = "u1"; user_limits = { cpu_weight = "50"; }; }, { match = "u2"; user_limits = { cpu_weight = "400"; }; }'
+	share_until 'heavy >= light * 2'
 	[ "$heavy" -ge $((light * 2)) ] || fail "weights 50 and 400 got $light and $heavy microseconds"
 
 	policy 'limits = { cpus = "max"; };'
-	start_sessions "$burn" u1 u2
-	for ((i = 0; i < 5; i++)); do
-		one=$(time_of u1) two=$(time_of u2)
-		sleep 2
-		light=$(($(time_of u1) - one)) heavy=$(($(time_of u2) - two))
-		[ "$heavy" -ge $((light * 2)) ] || break
-	done
-	end_sessions
+	share_until 'heavy < light * 2'
 	[ "$heavy" -lt $((light * 2)) ] || fail "the control: equal weights got $light and $heavy microseconds"
 }

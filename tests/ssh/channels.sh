@@ -23,7 +23,7 @@ begin_channel() { # NAME [OPTION…] COMMAND
 	ssh "${ssh_options[@]}" -l u1 "${@:1:$#-1}" 127.0.0.1 "echo up; read -r line; ${*: -1}" \
 		<>"$work/$name" >"$work/$name.out" 2>&1 &
 	declare -g "$name=$!"
-	wait_until 10 grep -q '^up' "$work/$name.out"
+	wait_until 30 grep -q '^up' "$work/$name.out"
 }
 
 end_channel() { # NAME
@@ -62,7 +62,7 @@ test_the_session_ends_after_the_last_channel() {
 	begin_channel second "${control[@]}" 'echo bye'
 	begin_channel third "${control[@]}" -tt 'echo bye'
 	echo >"$work/first" # its client waits for the others: it has the connection
-	wait_until 10 grep -q '^bye' "$work/first.out"
+	wait_until 30 grep -q '^bye' "$work/first.out"
 	end_channel second
 	sleep 0.3
 	expect_eq "$id" "$(session_ids u1)"
@@ -80,7 +80,7 @@ test_a_killed_client_of_one_channel_leaves_the_others() {
 	begin_channel second "${control[@]}" -tt 'echo bye'
 	kill -KILL "$second"
 	wait "$second" || true
-	wait_until 10 ssh_as u1 "${control[@]}" '[ $(ps -o args | grep -c "^sh -c [e]cho up") = 1 ]'
+	wait_until 30 ssh_as u1 "${control[@]}" '[ $(ps -o args | grep -c "^sh -c [e]cho up") = 1 ]'
 	expect_eq "$id" "$(session_ids u1)"
 	end_channel first
 	expect_match 'bye' "$(<"$work/first.out")"
@@ -121,7 +121,7 @@ test_an_editors_remote_server() {
 		until [ "$(ps -o args | grep -c '^sleep 3000')" = 60 ]; do sleep 0.05; done
 		echo ready
 	END
-	wait_until 10 grep -qx ready "$work/editor.out"
+	wait_until 30 grep -qx ready "$work/editor.out"
 	for i in 1 2 3 4 5; do
 		expect_eq 'the editor server' "$("$B/tests/helpers/peer" socks 3080 9000)"
 	done

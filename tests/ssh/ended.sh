@@ -10,8 +10,8 @@ setup() {
 	expect_status 0 ssh_as u1 true # the pinned namespaces are made once
 }
 
-end_of() { # ID
-	grep -o "session ended: .* id=$1 .*" "$work/syslog"
+end_of() { # ID; fails where there is no such line
+	syslog "session ended: .* id=$1 " | grep -ao 'session ended: .*'
 }
 
 value_of() { # KEY LINE
@@ -22,7 +22,7 @@ value_of() { # KEY LINE
 expect_end() { # HOW
 	end_client
 	nothing_left
-	wait_until 5 end_of "$session"
+	wait_until 30 end_of "$session"
 	expect_eq 1 "$(end_of "$session" | wc -l)"
 	expect_match "^session ended: user=u1 id=$session from=127.0.0.1 service=sshd how=$1 duration=[0-9]+\.[0-9]{3} cpu=[0-9]+\.[0-9]{3} memory_peak=[0-9]+ pids_peak=([0-9]+|-) read=([0-9]+|-) written=([0-9]+|-)$" \
 		"$(end_of "$session")"
@@ -30,7 +30,7 @@ expect_end() { # HOW
 
 # The ID of the session that a command of its own tells.
 last_session() {
-	sed -n 's/.*session \([0-9]*-[0-9a-f]*\) for user u1 opened.*/\1/p' "$work/syslog" | tail -n1
+	syslog 'for user u1 opened' | sed -n 's/.*session \([0-9]*-[0-9a-f]*\) for user u1 opened.*/\1/p' | tail -n1
 }
 
 test_a_logout_with_what_was_used() {
@@ -63,20 +63,20 @@ test_a_client_that_goes_away() {
 test_an_administrator() {
 	hold_session u1
 	expect_status 0 carrelctl kill "$session"
-	wait_until 10 grep -qx 'carrel: the session was ended by the administrator' "$work"/held.*
+	wait_until 30 grep -qx 'carrel: the session was ended by the administrator' "$work"/held.*
 	expect_end administrator
 }
 
 test_a_signal_to_the_keeper() {
 	hold_session u1
 	kill -TERM "$(keeper_of "$session")"
-	wait_until 10 grep -qx 'carrel: the session was ended because this host is being stopped' "$work"/held.*
+	wait_until 30 grep -qx 'carrel: the session was ended because this host is being stopped' "$work"/held.*
 	expect_end signal
 }
 
 test_the_death_of_sshd() {
 	hold_session u1
-	kill -KILL "$(pgrep -P "$(<"$work/sshd.pid")")"
+	kill -KILL "$(monitor_of "$session")"
 	expect_end opener-died
 }
 
@@ -86,21 +86,23 @@ test_the_death_of_init() {
 	expect_end init-died
 }
 
-# The keeper of the session is killed, and its processes with it: whoever clears up writes the line.
+# The keeper of the session is killed, and its processes with it: whoever clears up writes the line. Then $monitor is the
+# session's sshd, stopped.
 kill_keeper() {
 	local keeper
 
 	hold_session u1
 	keeper=$(keeper_of "$session")
+	monitor=$(monitor_of "$session")
 	# sshd first: it would clear up at once.
-	kill -STOP "$(pgrep -P "$(<"$work/sshd.pid")" | head -n1)"
+	kill -STOP "$monitor"
 	kill -KILL "$keeper"
-	wait_until 10 test ! -d "/proc/$keeper"
+	wait_until 30 test ! -d "/proc/$keeper"
 	expect_eq '' "$(end_of "$session" || true)"
 }
 
 expect_killed() {
-	wait_until 5 end_of "$session"
+	wait_until 30 end_of "$session"
 	expect_eq 1 "$(end_of "$session" | wc -l)"
 	expect_match "^session ended: user=u1 id=$session from=127.0.0.1 service=sshd how=keeper-killed duration=- cpu=[0-9]+\.[0-9]{3} memory_peak=[0-9]+ " \
 		"$(end_of "$session")"
@@ -108,7 +110,7 @@ expect_killed() {
 
 test_a_killed_keeper_is_told_by_the_module() {
 	kill_keeper
-	kill -CONT "$(pgrep -P "$(<"$work/sshd.pid")" | head -n1)"
+	kill -CONT "$monitor"
 	end_client
 	nothing_left
 	expect_killed
@@ -118,7 +120,7 @@ test_a_killed_keeper_is_told_by_the_next_login() {
 	kill_keeper
 	expect_status 0 ssh_as u1 true
 	expect_killed
-	pkill -KILL -P "$(<"$work/sshd.pid")"
+	kill -KILL "$monitor"
 	end_client
 	nothing_left
 	expect_killed
@@ -128,7 +130,7 @@ test_a_killed_keeper_is_told_by_gc() {
 	kill_keeper
 	expect_status 0 carrelctl gc
 	expect_killed
-	pkill -KILL -P "$(<"$work/sshd.pid")"
+	kill -KILL "$monitor"
 	end_client
 	nothing_left
 	expect_killed
@@ -137,12 +139,12 @@ test_a_killed_keeper_is_told_by_gc() {
 test_a_refused_login_was_no_session() {
 	local before
 
-	before=$(grep -c 'session ended' "$work/syslog")
+	before=$(syslog 'session ended' | wc -l)
 	mv /var/lib/carrel/images/alpine /var/lib/carrel/images/away
 	expect_status 254 ssh_as u1 true
 	mv /var/lib/carrel/images/away /var/lib/carrel/images/alpine
 	nothing_left
-	expect_eq "$before" "$(grep -c 'session ended' "$work/syslog")"
+	expect_eq "$before" "$(syslog 'session ended' | wc -l)"
 }
 
 # init is in the session's group, so it can be the one that the kernel picks.
@@ -156,11 +158,11 @@ test_init_killed_for_want_of_memory() {
 	expect_eq '' "$(end_of "$session" || true)"
 	# What runs already does not inherit it.
 	in_session u1 "$session" 'until [ -e /tmp/now ]; do sleep 0.05; done; echo 0 >/proc/self/oom_score_adj; exec tail /dev/zero' >/dev/null 2>&1 &
-	wait_until 10 pgrep -fx 'sleep 0.05'
+	wait_until 30 pgrep -fx 'sleep 0.05'
 	init=$(init_of "$session")
 	echo 1000 >"/proc/$init/oom_score_adj"
 	in_session u1 "$session" 'touch /tmp/now'
-	wait_until 10 test ! -d "/proc/$init"
+	wait_until 30 test ! -d "/proc/$init"
 	write_config <<<'covers = [ "@carrel" ];'
 	expect_end out-of-memory
 }

@@ -56,7 +56,7 @@ test_su_is_a_session_like_any_other() {
 	su - u1 -c 'echo kept >kept'
 	expect_eq kept "$(su - u1 -c 'cat kept')"
 	su - u1 -c 'sleep 4001 & sleep 4002' </dev/null &
-	wait_until 10 pgrep -fx 'sleep 4002'
+	wait_until 30 pgrep -fx 'sleep 4002'
 	id=$(session_ids u1)
 	expect_match "^$(id -u u1)-" "$id"
 	kill -KILL $! # no close_session
@@ -75,7 +75,7 @@ test_su_on_a_terminal() {
 	screen_type 'stty size'
 	screen_shows '\n22 99\n'
 	screen_type 'sleep 4003'
-	wait_until 10 pgrep -fx 'sleep 4003'
+	wait_until 30 pgrep -fx 'sleep 4003'
 	screen_keys C-c
 	screen_type 'clear; echo after'
 	screen_shows '^after\n'

@@ -93,8 +93,9 @@ test_so_many_that_not_all_fit() {
 test_a_session_is_not_chosen_by_the_client() {
 	local other
 
+	nothing_left
 	ssh_as named 'sleep 100' </dev/null &
-	wait_until 10 eval 'ls /run/carrel/sessions | grep .'
+	wait_until 30 eval 'ls /run/carrel/sessions | grep .'
 	other=$(ls /run/carrel/sessions)
 	expect_eq u1 "$(ssh_as u1 -o "SetEnv=CARREL_SESSION=$other" hostname)"
 	kill $!

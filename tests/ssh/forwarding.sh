@@ -47,7 +47,7 @@ open_master() { # USER [OPTION…]
 
 close_master() {
 	by_master -O exit 2>/dev/null
-	wait_until 10 test ! -e "$work/master"
+	wait_until 30 test ! -e "$work/master"
 }
 
 by_master() { # [OPTION…] [COMMAND…]
@@ -182,7 +182,7 @@ test_tunnel_devices_are_refused() {
 	without_dropin # the control
 	ssh "${options[@]}" -w 7:5 onhost@127.0.0.1 'sleep 100' </dev/null >/dev/null 2>&1 &
 	client=$!
-	wait_until 10 has_carrier tun5
+	wait_until 30 has_carrier tun5
 	kill "$client"
 	wait "$client" || true
 	with_dropin

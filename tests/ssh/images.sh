@@ -59,7 +59,7 @@ test_an_image_in_use_is_not_removed() {
 	expect_match 'the root filesystem of uid [0-9]+ is built on' "$errors"
 	ssh_as u1 'echo ready; sleep 60' >"$work/client" &
 	client=$!
-	wait_until 10 grep -q ready "$work/client"
+	wait_until 30 grep -q ready "$work/client"
 	expect_status 1 carrelctl image remove --force layered
 	expect_match "session '.*' is using image 'layered'" "$errors"
 	carrelctl kill u1

@@ -11,10 +11,6 @@ setup() {
 	add_user u2
 }
 
-limits() { # SETTINGS
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { limits = { $1 }; };"
-}
-
 test_values_are_in_the_kernel() {
 	limits 'memory = "64M"; cpus = "0.5"; pids = "40";'
 	hold_session u1
@@ -122,7 +118,7 @@ test_no_process_left_for_one_more_command() {
 	done
 	in_session u1 "$session" 'exec sleep 1000' >/dev/null 2>&1 &
 	number=$(group_file "$session" pids pids.current pids.current)
-	wait_until 10 grep -qx 12 "$number"
+	wait_until 30 grep -qx 12 "$number"
 	expect_status 125 in_session u1 "$session" 'echo leaked'
 	expect_eq 'carrel: cannot start a process in the sandbox: the limit of processes is reached' "$errors"
 	release_session
@@ -149,19 +145,6 @@ best_share() { # WANTED
 		[ "$share" -le "$best" ] || best=$share
 	done
 	echo "$best"
-}
-
-# The groups above the sessions', so that a busy machine cannot keep them from what they may use. A cgroup namespace does
-# not let its own root be changed.
-prefer_sessions() {
-	local file
-
-	for file in /sys/fs/cgroup/{cpu,cpu/carrel}/cpu.shares; do
-		[ ! -e "$file" ] || echo 262144 >"$file"
-	done
-	for file in /sys/fs/cgroup/{,carrel/}cpu.weight; do
-		[ ! -e "$file" ] || echo 10000 2>/dev/null >"$file" || true
-	done
 }
 
 test_processor_time() {

@@ -16,7 +16,7 @@ begin_login() { # NAME USER BEFORE AFTER
 	mkfifo "$work/$1.in"
 	ssh_as "$2" "$3; echo ready; read -r line; $4" <>"$work/$1.in" >"$work/$1.out" 2>&1 &
 	declare -g "login_$1=$!"
-	wait_until 10 grep -qx ready "$work/$1.out"
+	wait_until 30 grep -qx ready "$work/$1.out"
 }
 
 end_login() { # NAME
@@ -149,7 +149,7 @@ test_exit_statuses_on_one_connection() {
 	local status
 
 	ssh_as u1 -M -S "$work/control" -N &
-	wait_until 10 test -S "$work/control"
+	wait_until 30 test -S "$work/control"
 	for status in {0..255..5} 1 126 127 128 129 254; do
 		expect_status "$status" ssh_as u1 -S "$work/control" "exit $status"
 	done

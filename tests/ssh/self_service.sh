@@ -22,7 +22,7 @@ for r in json.load(sys.stdin)["snapshots"]: print(r["name"], r["by"])'
 }
 
 logged() { # TEXT
-	wait_until 10 grep -qF "$1" "$work/syslog"
+	wait_until 30 grep -qaF "$1" "$work/syslog"
 }
 
 test_snapshot_and_reset() {
@@ -54,7 +54,7 @@ test_only_when_the_last_session_has_ended() {
 	hold_session u1
 	first=$client
 	ssh_as u1 'echo there >~/file; carrel-reset --yes'
-	wait_until 10 test "$(session_ids u1 | wc -l)" = 1
+	wait_until 30 eval '[ "$(session_ids u1 | wc -l)" = 1 ]'
 	expect_eq there "$(in_session u1 "$session" 'cat ~/file')"
 	client=$first
 	release_session
@@ -148,16 +148,16 @@ test_as_the_user() {
 test_the_question() {
 	expect_status 0 inside u2 -tt 'echo y | true; printf "n\n" >/dev/null; carrel-reset --yes </dev/null; rm ~/.carrel-request'
 	cat >"$work/ask" <<-END
-		set timeout 20
+		set timeout 60
 		spawn ssh ${ssh_options[*]} -tt -l u2 127.0.0.1 carrel-reset
 		expect "Go on?"
 		send "[lindex \$argv 0]\r"
 		expect eof
 	END
 	expect -f "$work/ask" n >/dev/null
-	wait_until 20 no_session u2
+	wait_until 30 no_session u2
 	expect_eq mine "$(inside u2 'cat ~/file')"
 	expect -f "$work/ask" y >/dev/null
-	wait_until 20 no_session u2
+	wait_until 30 no_session u2
 	expect_status 1 inside u2 'cat ~/file'
 }

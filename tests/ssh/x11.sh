@@ -75,7 +75,7 @@ test_several_at_once() {
 	for _ in 1 2 3; do
 		ssh_as u1 -Y -S "$work/master" 'x11_peer connect; echo $DISPLAY $XAUTHORITY; until [ -e /tmp/go ]; do sleep 0.1; done' &
 	done >"$work/answers"
-	wait_until 20 eval '[ "$(grep -c ^localhost "$work/answers")" = 3 ]'
+	wait_until 30 eval '[ "$(grep -c ^localhost "$work/answers")" = 3 ]'
 	ssh_as u1 -S "$work/master" 'touch /tmp/go'
 	wait
 	expect_eq 3 "$(grep -c "^MIT-MAGIC-COOKIE-1 $cookie$" "$work/answers")"

@@ -1,117 +1,22 @@
 /*
- * test_agent.c - shell/agent.c between clients and an agent that are this process, too: what is copied, what ends it, how many
- * there may be, and whose socket it is connected to. As root.
+ * test_agent.c - shell/agent.c between clients and an agent that are this process, too: what is copied, what ends it, and how
+ * many there may be. Whose sockets it connects to is in test_agent_find.c. As root.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "agent_rig.h"
 #include "core/cleanup.h"
-#include "shell/agent.h"
-
-static struct agent agent;
-static char dir[64], inside[96], outside[96];
-static int outside_listener = -EBADF;
-
-static struct sockaddr_un address(const char *path)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
-	return at;
-}
-
-static int listen_at(const char *path)
-{
-	const struct sockaddr_un at = address(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(fd, 64), 0);
-	return fd;
-}
-
-static int set_up(void **state)
-{
-	snprintf(dir, sizeof(dir), "/tmp/test_agent.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(inside, sizeof(inside), "%s/inside", dir);
-	snprintf(outside, sizeof(outside), "%s/outside", dir);
-	outside_listener = listen_at(outside);
-	assert_true(agent_find(&agent, outside));
-	agent_listen(&agent, listen_at(inside));
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	agent_clear(&agent);
-	close_fd(&outside_listener);
-	unlink(inside);
-	unlink(outside);
-	return rmdir(dir);
-}
-
-/* The relay's loop, until there is nothing to do. */
-static void run(void)
-{
-	struct pollfd p[AGENT_POLLFDS];
-
-	for (int turns = 0; poll(p, agent_watch(&agent, p), 0) > 0; turns++) {
-		assert_true(turns < 10000); /* a busy loop */
-		agent_move(&agent, p);
-	}
-}
-
-static int client(void)
-{
-	const struct sockaddr_un at = address(inside);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
-/* The agent's end of the connection that was relayed; -1 when there is none. */
-static int served(void)
-{
-	run();
-	return accept4(outside_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-}
-
-static void say(int fd, const char *text)
-{
-	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-	run();
-}
-
-/* What has arrived; "" for the end, "-" for nothing yet. */
-static const char *hear(int fd)
-{
-	static char text[256];
-	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
-
-	if (n < 0)
-		return errno == EAGAIN ? "-" : "error";
-	text[n] = '\0';
-	return text;
-}
 
 static void test_both_ways(void **state)
 {
@@ -306,7 +211,7 @@ static void test_further_ones_wait(void **state)
 
 static void test_no_agent_any_more(void **state)
 {
-	close_fd(&outside_listener);
+	close_fd(&agent_listener);
 	_cleanup_close_ int a = client();
 	run();
 	assert_string_equal(hear(a), "");
@@ -335,128 +240,19 @@ static void test_no_descriptors(void **state)
 	assert_string_equal(hear(agent_a), "goes on");
 }
 
-static void test_what_is_an_agent(void **state)
-{
-	struct agent other;
-	char path[200], longer[300];
-
-	assert_false(agent_find(&other, NULL));
-	assert_false(agent_find(&other, ""));
-	assert_false(agent_find(&other, dir));
-	snprintf(path, sizeof(path), "%s/none", dir);
-	assert_false(agent_find(&other, path));
-	assert_int_equal(symlink(outside, path), 0);
-	assert_false(agent_find(&other, path));
-	unlink(path);
-	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
-	assert_false(agent_find(&other, path));
-	unlink(path);
-	memset(longer, 'x', sizeof(longer));
-	longer[0] = '/';
-	longer[sizeof(longer) - 1] = '\0';
-	assert_false(agent_find(&other, longer));
-	assert_int_equal(chdir(dir), 0);
-	assert_false(agent_find(&other, "outside"));
-	assert_true(agent_find(&other, outside));
-	assert_int_equal(chown(outside, 12345, 0), 0);
-	assert_false(agent_find(&other, outside));
-	assert_int_equal(chdir("/"), 0);
-}
-
-/* A process of the same user that listens at `path`, until it is killed. */
-static pid_t listener_in_child(const char *path)
-{
-	int ready[2];
-	char byte;
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		listen_at(path);
-		_exit(write(ready[1], "", 1) == 1 && pause());
-	}
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-/* A socket of the user's, by its owner, but another program's: their session bus, for example. */
-static void test_sockets_of_others(void **state)
-{
-	char bus[96];
-
-	snprintf(bus, sizeof(bus), "%s/bus", dir);
-	pid_t pid = listener_in_child(bus);
-	close_fd(&agent.listener);
-	unlink(inside);
-	assert_true(agent_find(&agent, bus));
-	agent_listen(&agent, listen_at(inside));
-	_cleanup_close_ int a = client();
-	run();
-	assert_string_equal(hear(a), "");
-
-	/* A link put in the place of the right one after it was looked at. */
-	close_fd(&agent.listener);
-	unlink(inside);
-	assert_true(agent_find(&agent, outside));
-	agent_listen(&agent, listen_at(inside));
-	_cleanup_close_ int b = client(), agent_b = served();
-	say(b, "right");
-	assert_string_equal(hear(agent_b), "right");
-	unlink(outside);
-	assert_int_equal(symlink(bus, outside), 0);
-	_cleanup_close_ int c = client();
-	run();
-	assert_string_equal(hear(c), "");
-	assert_int_equal(agent.count, 1);
-	end(pid);
-	unlink(bus);
-}
-
-/* sshd is not always the parent itself: what listens is an ancestor. */
-static void test_agent_of_an_ancestor(void **state)
-{
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		pid_t grandchild = fork();
-		if (grandchild != 0)
-			_exit(grandchild < 0 || waitpid(grandchild, &status, 0) < 0 || status != 0);
-		(void)client();
-		run();
-		_exit(agent.count != 1);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_both_ways, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ends_are_passed_on, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_agent_leaves, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_client_leaves, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_only_one_way_left, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_every_byte, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_stalled, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_further_ones_wait, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_agent_any_more, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_descriptors, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_is_an_agent, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_sockets_of_others, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_agent_of_an_ancestor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_both_ways, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_ends_are_passed_on, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_agent_leaves, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_client_leaves, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_only_one_way_left, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_every_byte, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_stalled, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_further_ones_wait, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_no_agent_any_more, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_no_descriptors, rig_set_up, rig_tear_down),
 	};
 
 	return cmocka_run_group_tests_name("agent", tests, NULL, NULL);

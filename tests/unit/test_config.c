@@ -284,7 +284,9 @@ static void test_deep_nesting(void **state)
 	struct errors errors;
 
 	assert_non_null(text);
-	size_t used = (size_t)sprintf(text, "rules = ");
+	static const char start[] = "rules = ";
+	size_t used = strlen(start);
+	memcpy(text, start, used);
 	memset(text + used, '(', DEPTH);
 	memset(text + used + DEPTH, ')', DEPTH);
 	memcpy(text + used + 2 * (size_t)DEPTH, ";", 2);

@@ -21,7 +21,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-	strcpy(fixture.dir, "/tmp/carrel-test-XXXXXX");
+	snprintf(fixture.dir, sizeof(fixture.dir), "/tmp/carrel-test-XXXXXX");
 	umask(022);
 	fixture.repo = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fixture.repo < 0 || !mkdtemp(fixture.dir) || chdir(fixture.dir) < 0)

@@ -98,13 +98,13 @@ static void test_manifest(void **state)
 					  .source = "alpine minirootfs\n.tar.gz",
 					  .os = "Alpine Linux v3.20",
 					  .imported = 1700000000,
+					  .digest = "sha256:abc",
+					  .tree = "sha256:def",
 					  .bytes = UINT64_C(1) << 40,
 					  .entries = 518 };
 	struct carrel_error err = { 0 };
 	_cleanup_close_ int dir = open(IMAGE, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	strcpy(out.digest, "sha256:abc");
-	strcpy(out.tree, "sha256:def");
 	assert_int_equal(image_read_manifest("alpine", &in, &err), -ENOENT);
 	assert_int_equal(image_write_manifest(dir, &out, &err), 0);
 	assert_int_equal(image_read_manifest("alpine", &in, &err), 0);
@@ -114,7 +114,7 @@ static void test_manifest(void **state)
 	assert_string_equal(in.os, out.os);
 	assert_true(in.bytes == out.bytes && in.entries == 518 && in.imported == out.imported);
 
-	strcpy(out.name, "other");
+	snprintf(out.name, sizeof(out.name), "other");
 	assert_int_equal(image_write_manifest(dir, &out, &err), 0);
 	assert_int_equal(image_read_manifest("alpine", &in, &err), -EBADMSG);
 	assert_int_equal(fs_replace_at(dir, "manifest", "name=alpine\n", 12, 0644), 0);

@@ -69,8 +69,8 @@ static void test_optional(void **state)
 	assert_string_equal(text, "name=\nwide=3\n");
 	assert_int_equal(keyed_parse(text, some, ARRAY_SIZE(some), &in, NULL), 0);
 	assert_true(in.wide == 3 && in.narrow == 9);
-	strcpy(text, "wide=3\nname=x\nwide=3\n");
-	assert_int_equal(keyed_parse(text, some, ARRAY_SIZE(some), &in, NULL), -EBADMSG);
+	char twice[] = "wide=3\nname=x\nwide=3\n";
+	assert_int_equal(keyed_parse(twice, some, ARRAY_SIZE(some), &in, NULL), -EBADMSG);
 }
 
 static void test_refused(void **state)

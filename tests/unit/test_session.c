@@ -104,7 +104,7 @@ static void test_write_and_read(void **state)
 	assert_memory_equal(&in, &out, sizeof(in));
 
 	/* Rewritten shorter: nothing of the longer one remains, and the inode is the same. */
-	strcpy(out.rhost, "");
+	out.rhost[0] = '\0';
 	assert_int_equal(session_write(fd, &out, &err), 0);
 	assert_int_equal(session_read(ID, &in, &err), 0);
 	assert_string_equal(in.rhost, "");
@@ -123,8 +123,8 @@ static void test_hostile_values(void **state)
 	struct carrel_error err = { 0 };
 	_cleanup_close_ int fd = make_record(ID);
 
-	strcpy(out.rhost, "evil\nuid=0\x1b[2J");
-	strcpy(out.tty, "a=b=c");
+	snprintf(out.rhost, sizeof(out.rhost), "evil\nuid=0\x1b[2J");
+	snprintf(out.tty, sizeof(out.tty), "a=b=c");
 	memset(out.service, '\n', sizeof(out.service) - 1); /* escaped, four times its field */
 	assert_int_equal(session_write(fd, &out, &err), 0);
 	assert_int_equal(session_read(ID, &in, &err), 0);

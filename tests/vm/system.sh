@@ -12,6 +12,14 @@ start_syslog() {
 	: >"$work/sshd.log"
 }
 
+# The journal has it in order, so what was logged before a mark is there when the mark is.
+flush_syslog() {
+	local mark="mark $$ $RANDOM$RANDOM"
+
+	logger -t carrel-test "$mark"
+	wait_until 30 grep -aqF "$mark" "$work/syslog"
+}
+
 install_carrel() {
 	getent group carrel >/dev/null || groupadd --system carrel
 	write_config <<<'covers = [ "@carrel" ];'

@@ -1,17 +1,19 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016 # what is quoted is for the other side
-# Limits of disk space and files by project quotas: the tests of tests/ssh/disk.sh, in the throw-away host of a virtual machine,
+# Limits of disk space and files by project quotas: tests of tests/ssh/disk*.sh, in the throw-away host of a virtual machine,
 # whose kernel has the quota format of ext4 (CONFIG_QFMT_V2).
 
 # shellcheck source=tests/ssh/disk.sh
 . "$repo/tests/ssh/disk.sh"
+# shellcheck source=tests/ssh/disk_changes.sh
+. "$repo/tests/ssh/disk_changes.sh"
 methods=(project)
 TEST_TIMEOUT=600
 quota_suite=$file
 file=$work/tests # where the runner finds the names
 {
 	grep '^test_' "$quota_suite"
-	grep '^test_\(a_full_disk\|no_files\|raised\|set_in\|switched\|shown\)' "$repo/tests/ssh/disk.sh"
+	grep -h '^test_\(a_full_disk\|no_files\|raised\|set_in\|switched\|shown\)' "$repo"/tests/ssh/disk{,_changes}.sh
 } >"$file"
 
 test_the_project_stays() { each project_stays; }
@@ -19,7 +21,7 @@ test_the_project_stays() { each project_stays; }
 project_stays() {
 	local file how
 
-	limits 'disk = "24M"; inodes = "2000";'
+	disk_limits 'disk = "24M"; inodes = "2000";'
 	put_helper u1 disk_probe
 	for file in /root /var/x; do
 		ssh_as u1 "mkdir -p $file; touch $file/f"

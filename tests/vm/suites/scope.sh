@@ -18,10 +18,6 @@ group_of() { # PID
 	sed -n 's/^0:://p' "/proc/$1/cgroup"
 }
 
-monitor_of() { # USER
-	pgrep -f "^sshd(-session)?: $1 \[priv\]"
-}
-
 scope_starts() {
 	journalctl -b -o cat --no-pager _PID=1 | grep -c '^Started carrel-sessions.scope' || true
 }
@@ -45,7 +41,7 @@ test_everybody_is_in_their_group() {
 	hold_session u1
 	expect_eq /carrel.slice/carrel-sessions.scope/keepers "$(group_of "$(keeper_of "$session")")" keeper
 	expect_eq "/carrel.slice/carrel-sessions.scope/$(id -u u1)/$session" "$(group_of "$(init_of "$session")")" init
-	monitor=$(monitor_of u1)
+	monitor=$(monitor_of "$session")
 	expect_match "^/user.slice/user-$(id -u u1).slice/session-.*\.scope\$" "$(group_of "$monitor")" "sshd's monitor"
 	expect_match "^/user.slice/user-$(id -u u1).slice/session-.*\.scope\$" \
 		"$(group_of "$(pgrep -u u1 -x carrel-shell)")" carrel-shell
@@ -74,7 +70,7 @@ test_the_scope_ends_with_the_last_session_and_comes_again() {
 		hold_session u1
 		[ -d "$scope" ] || fail "no scope"
 		release_session
-		wait_until 10 test ! -d "$scope"
+		wait_until 30 test ! -d "$scope"
 		expect_eq inactive "$(systemctl is-active carrel-sessions.scope || true)"
 		expect_eq $((before + i)) "$(scope_starts)" "times the scope was started"
 	done
@@ -187,8 +183,8 @@ test_stopping_the_scope_ends_all_sessions() {
 	systemctl stop carrel-sessions.scope &
 	expect_status 0 pamtester carrel-test u1 open_session close_session # comes after it, or before
 	wait $!
-	wait_until 20 test ! -d "/proc/$first"
-	wait_until 20 test ! -d "/proc/$client"
+	wait_until 30 test ! -d "/proc/$first"
+	wait_until 30 test ! -d "/proc/$client"
 	nothing_left
 	expect_status 0 ssh_as u1 true
 }
@@ -204,11 +200,11 @@ test_logind_that_kills_user_processes() {
 	release_session
 	hold_session u2
 	hold_session u1
-	login=$(group_of "$(monitor_of u1)")
+	login=$(group_of "$(monitor_of "$session")")
 	login=${login##*/session-}
 	loginctl terminate-session "${login%.scope}"
-	wait_until 20 test ! -d "/proc/$client"
-	wait_until 20 test ! -d "/run/carrel/sessions/$session"
+	wait_until 30 test ! -d "/proc/$client"
+	wait_until 30 test ! -d "/run/carrel/sessions/$session"
 	expect_status 0 ssh_as u1 'echo "next login"'
 	pkill -KILL -f '^sleep 100000' || true
 	nothing_left
@@ -224,7 +220,7 @@ test_killed_keepers() {
 	keeper=$(keeper_of "$session")
 	kill -KILL "$keeper"
 	expect_status 0 ssh_as u2 true
-	wait_until 20 test ! -d "/proc/$client"
+	wait_until 30 test ! -d "/proc/$client"
 	expect_status 0 ssh_as u1 true
 	nothing_left
 }

@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# carrelctl image import of what is no archive, or not whole, or too much, or no image.
+
+# shellcheck source=tests/lib/images.sh
+. "$lib/images.sh"
+
+setup() {
+	prepare_images
+}
+
+test_not_an_archive() {
+	head -c 20000 /dev/zero | tr '\0' x >"$tar"
+	refused 'not a tar archive'
+	: >"$tar"
+	refused ''
+	head -c 20000 /dev/zero | gzip -c >"$tar"
+	refused 'no /bin/sh'
+	head -c 5000 "$B/carrelctl" >"$tar"
+	refused 'not a tar archive'
+	tar=$work/missing.tar
+	refused 'cannot open'
+	tar=$work
+	refused 'not a regular file'
+	mkfifo "$work/fifo"
+	tar=$work/fifo
+	refused 'not a regular file' # and does not wait for a writer
+}
+
+test_cut_off() {
+	local whole size
+
+	archive <<-'END'
+		file large zeros=50000
+		file zeros zeros=512
+	END
+	size=$(stat -c %s "$tar")
+	cp "$tar" "$work/whole.tar"
+	head -c $((size - 30000)) "$work/whole.tar" >"$tar"
+	refused '[Tt]runcated'
+	head -c $((size - 1024)) "$work/whole.tar" >"$tar" # all entries, and no end
+	refused 'was cut off'
+	gzip -c "$tar" >"$tar.gz"
+	mv "$tar.gz" "$tar"
+	refused 'was cut off'
+	head -c $((size - 512)) "$work/whole.tar" >"$tar" # one of two blocks of zeros is enough
+	accepted
+	head -c 700 "$work/whole.tar" >"$tar"
+	refused ''
+	head -c 100000 "$TEST_IMAGE" >"$tar"
+	refused '[Tt]runcated'
+	gzip -c "$work/whole.tar" >"$work/whole.tar.gz"
+	whole=$(stat -c %s "$work/whole.tar.gz")
+	head -c $((whole / 2)) "$work/whole.tar.gz" >"$tar"
+	refused ''
+}
+
+test_damaged_header() {
+	archive <<<'file x data=y'
+	printf 'X' | dd of="$tar" bs=1 seek=1600 conv=notrunc status=none # in the header of x
+	refused '[Dd]amaged'
+}
+
+test_no_shell() {
+	{ entry file etc/os-release data=x && entry end; } >"$tar"
+	refused 'no /bin/sh in the image'
+	{ entry dir bin/sh && entry end; } >"$tar"
+	refused 'no /bin/sh in the image'
+	{ entry file bin/sh mode=644 && entry end; } >"$tar"
+	refused 'no /bin/sh in the image'
+	# One that the host has and the image has not.
+	{ entry symlink bin/sh to=/usr/bin/env && entry end; } >"$tar"
+	refused 'no /bin/sh in the image'
+	{ entry symlink bin/sh to=../../../../../../usr/bin/env && entry end; } >"$tar"
+	refused 'no /bin/sh in the image'
+	{ entry symlink bin/sh to=sh && entry end; } >"$tar"
+	refused 'no /bin/sh in the image'
+	{ entry symlink bin/sh to=/busy && entry file busy && entry end; } >"$tar"
+	accepted
+	drop evil
+}
+
+test_os_release_that_is_not_one() {
+	archive <<-END
+		dir etc
+		symlink etc/os-release to=$watched/secret
+	END
+	accepted
+	expect_eq 1 "$(grep -cx 'os=' "$images/evil/manifest")"
+	archive <<<'fifo etc/os-release mode=666'
+	accepted # and does not wait for a writer
+	{
+		shell_entries
+		entry file etc/os-release data=$'ID=x\nPRETTY_NAME="Evil\e[2J \\"Linux\\""\n'
+		entry end
+	} >"$tar"
+	accepted
+	expect_eq 'os=Evil\x1b[2J "Linux"' "$(grep '^os=' "$images/evil/manifest")"
+	drop evil
+}
+
+# --- too much of something ---
+
+test_too_long_and_too_deep() {
+	archive <<<"file x pax=path:$(printf 'd/%.0s' {1..300})x"
+	refused 'too long or too deep'
+	archive <<<"dir x pax=path:$(printf 'n%.0s' {1..256})"
+	refused 'too long or too deep'
+	archive <<<"hardlink x to=bin/sh pax=linkpath:$(printf 'n%.0s' {1..256})"
+	refused 'too long or too deep'
+	archive <<<"dir x pax=path:$(printf 'd/%.0s' {1..200})x"
+	accepted
+	drop evil
+}
+
+test_too_large() {
+	archive <<<'file x pax=size:70000000000 data=x'
+	refused 'larger than 64 GiB'
+	# A hole of the size of a continent.
+	archive <<<'file x pax=GNU.sparse.major:1 pax=GNU.sparse.minor:0 pax=GNU.sparse.realsize:1152921504606846976 data=0'
+	refused ''
+}

@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# carrelctl image import that does not come to its end: a full disk, signals, kills. Nothing is left half done.
+
+# shellcheck source=tests/lib/images.sh
+. "$lib/images.sh"
+
+slow=$work/slow.tar
+
+setup() {
+	prepare_images
+	carrelctl image import base "$TEST_IMAGE"
+}
+
+on_small_disk() { # OPTIONS
+	trap 'umount "$images"' EXIT
+	mount -t tmpfs -o "mode=700,$1" small "$images"
+	refused 'No space left on device'
+}
+
+test_disk_full() {
+	archive <<<'file large zeros=8000000'
+	(on_small_disk size=4m)
+	(on_small_disk nr_inodes=6)
+	expect_eq base "$(image_names)"
+}
+
+# One that takes seconds and no space: the same names over and over.
+slow_archive() {
+	local i
+
+	[ ! -e "$slow" ] || return 0
+	for i in {1..100}; do
+		entry symlink "again$i" to=x
+	done >"$work/block"
+	for i in {1..40}; do cat "$work/block"; done >"$work/blocks"
+	{
+		shell_entries
+		for i in {1..100}; do cat "$work/blocks"; done
+		entry end
+	} | gzip -1 >"$slow"
+}
+
+staging_has_content() {
+	compgen -G "$images/.staging-*/rootfs/again1"
+}
+
+interrupted_by() { # SIGNAL
+	local pid status=0 before
+
+	rm -rf "$images/evil"
+	before=$(host)
+	env --default-signal=INT carrelctl image import evil "$slow" >/dev/null 2>"$work/interrupted" &
+	pid=$!
+	wait_until 30 staging_has_content
+	kill "-$1" "$pid"
+	wait "$pid" || status=$?
+	expect_eq $((128 + $(kill -l "$1"))) "$status" "exit status"
+	[ "$1" = KILL ] || expect_match 'interrupted; nothing was imported' "$(<"$work/interrupted")"
+	expect_eq "$before" "$(host)" "the host"
+}
+
+test_signals() {
+	local signal
+
+	slow_archive
+	for signal in INT TERM HUP; do
+		interrupted_by "$signal"
+		expect_eq base "$(image_names)" "images after SIG$signal"
+	done
+}
+
+test_progress_and_interrupt_on_a_terminal() {
+	local screen
+
+	slow_archive
+	screen=$(expect -c "
+		set timeout 30
+		spawn -noecho carrelctl image import evil $slow
+		expect -re {importing evil: +[0-9]+%}
+		send \003
+		expect eof
+		puts [wait]")
+	expect_match 'importing evil: +[0-9]+%' "$screen"
+	expect_match 'interrupted; nothing was imported' "$screen"
+	expect_match 'SIGINT' "$screen" "how it ended"
+	expect_eq base "$(image_names)"
+}
+
+no_process() { # NAME
+	! pgrep -x "$1"
+}
+
+test_killed_import_is_swept() {
+	slow_archive
+	interrupted_by KILL
+	wait_until 30 no_process carrelctl # the child dies with its parent
+	expect_match '^\.staging-evil-[0-9]+ base$' "$(image_names)"
+	archive </dev/null
+	accepted
+	expect_eq "base evil" "$(image_names)"
+	slow_archive
+	drop evil
+	interrupted_by KILL
+	wait_until 30 no_process carrelctl
+	expect_status 0 carrelctl gc
+	expect_match 'removed 1 unfinished image' "$output"
+	expect_eq base "$(image_names)"
+}
+
+test_killed_child() {
+	local pid status=0
+
+	slow_archive
+	carrelctl image import evil "$slow" 2>"$work/killed" &
+	pid=$!
+	wait_until 30 staging_has_content
+	pkill -KILL -P "$pid"
+	wait "$pid" || status=$?
+	expect_eq 1 "$status"
+	expect_match 'died by signal 9' "$(<"$work/killed")"
+	expect_eq base "$(image_names)"
+}
