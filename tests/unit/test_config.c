@@ -285,8 +285,8 @@ static void test_deep_nesting(void **state)
 
 	assert_non_null(text);
 	static const char start[] = "rules = ";
-	size_t used = strlen(start);
-	memcpy(text, start, used);
+	const size_t used = sizeof(start) - 1;
+	memcpy(text, start, sizeof(start));
 	memset(text + used, '(', DEPTH);
 	memset(text + used + DEPTH, ')', DEPTH);
 	memcpy(text + used + 2 * (size_t)DEPTH, ";", 2);
