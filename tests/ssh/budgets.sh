@@ -274,6 +274,11 @@ test_io_that_cannot_be() {
 	policy 'optional = [ "limits.io" ]; limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
 	expect_status 0 ssh_as u1 'echo in'
 	expect_syslog "not enforced here: limits.io"
+	# Who says that others need not be, has not said it of this one.
+	policy 'optional = [ "limits.swap", "user_limits.io" ]; limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
+	: >"$work/syslog"
+	expect_status 254 ssh_as u1 true
+	expect_syslog "limit 'limits.io' cannot be enforced: '/proc' is not on a block device"
 }
 
 # Microseconds that a user's sessions have had.
