@@ -299,21 +299,23 @@ test_layouts() {
 probe() { # a program in skopeo's place that says what it can do
 	cat <<-'END'
 		#!/bin/bash
+		exec 3>&2 2>/carrel-work/errors # where it is confined there is no /dev/null, and what cannot be redirected does not run
 		can=
 		for path in /etc /root /home /var /proc /dev /run /tmp/watched; do
 			[ ! -e "$path" ] || can+=" see:$path"
 		done
-		: 2>/dev/null >/usr/planted && can+=" write:/usr" && rm /usr/planted
-		: 2>/dev/null >/planted && can+=" write:/" && rm /planted
-		: 2>/dev/null >/carrel-source/planted && can+=" write:/carrel-source"
-		mkdir -p /carrel-work/mount && mount -t tmpfs none /carrel-work/mount 2>/dev/null && can+=" mount" && umount /carrel-work/mount
-		mknod /carrel-work/device c 1 3 2>/dev/null && can+=" mknod"
-		cp /usr/bin/true /carrel-work/true 2>/dev/null && /carrel-work/true 2>/dev/null && can+=" exec:/carrel-work"
-		chroot / true 2>/dev/null && can+=" chroot"
-		chown 1 /carrel-work 2>/dev/null && can+=" chown"
-		kill -0 "$PPID" 2>/dev/null && [ "$PPID" != 0 ] && can+=" kill"
-		(exec 3<>/dev/tcp/127.0.0.1/8022) 2>/dev/null && can+=" connect"
-		echo "can:$can" >&2
+		: >/usr/planted && can+=" write:/usr" && rm /usr/planted
+		: >/planted && can+=" write:/" && rm /planted
+		: >/carrel-source/planted && can+=" write:/carrel-source" && rm /carrel-source/planted
+		mkdir -p /carrel-work/mount && mount -t tmpfs none /carrel-work/mount && can+=" mount" && umount /carrel-work/mount
+		mknod /carrel-work/device c 1 3 && can+=" mknod"
+		cp /usr/bin/true /carrel-work/true && /carrel-work/true && can+=" exec:/carrel-work"
+		chroot / true && can+=" chroot"
+		chown 1 /carrel-work && can+=" chown"
+		kill -0 "$PPID" && [ "$PPID" != 0 ] && can+=" kill"
+		(exec 4<>/dev/tcp/127.0.0.1/8022) && can+=" connect"
+		[ -d /carrel-work/mount ] && [ -s /carrel-work/true ] || can+=" nothing, for the probe did not run"
+		echo "can:$can" >&3
 		exit 1
 	END
 }
