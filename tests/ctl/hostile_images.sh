@@ -238,12 +238,28 @@ test_layers() {
 test_whiteouts_through_links() {
 	local before
 
-	{ shell_entries && entry symlink out to="$watched" && entry end; } >"$work/base.tar"
-	{ entry file out/.wh.secret && entry file out/.wh..wh..opq && entry end; } >"$tar"
+	{
+		shell_entries
+		entries <<-END
+			symlink out to=$watched
+			dir etc
+			file etc/keep data=x
+			symlink inside to=etc
+		END
+		entry end
+	} >"$work/base.tar"
+	entries >"$tar" <<-'END'
+		file out/.wh.secret
+		file out/.wh..wh..opq
+		file inside/.wh.keep
+		file inside/.wh..wh..opq
+		end
+	END
 	layered "$work/base.tar" "$tar"
 	before=$(host)
 	expect_status 0 carrelctl image import mild "oci:$layout"
 	expect_eq "$before" "$(host)" "the host"
+	expect_eq x "$(<"$images/mild/rootfs/etc/keep")" "what a link of the image leads to"
 	carrelctl image remove mild
 }
 
