@@ -153,6 +153,24 @@ test_what_was_changed_before_a_refusal_is_put_back() {
 	release_session
 }
 
+# A file that takes everything that is written and then has nothing in it: what was not accepted is not said to hold.
+test_values_are_read_back() {
+	local file
+
+	policy 'limits = { pids = "50"; }; user_limits = { pids = "90"; };'
+	hold_session u1
+	file=$(user_file "$session" pids pids.max pids.max)
+	mount --bind /dev/null "$file"
+	expect_status 1 carrelctl set u1 user_limits.pids=100
+	expect_match "limit 'user_limits.pids' was not accepted: pids.max is '' after '100' was written" "$errors"
+	expect_status 254 ssh_as u1 'echo leaked'
+	expect_match "limit 'user_limits.pids' was not accepted: pids.max is '' after '90' was written" "$(<"$work/syslog")"
+	umount "$file"
+	expect_eq 90 "$(<"$file")"
+	expect_status 0 ssh_as u1 true
+	release_session
+}
+
 # Version 1 lets no group have more processors than the one above it, at any moment.
 test_processors_down_and_up() {
 	local value
