@@ -135,9 +135,9 @@ test_what_was_changed_before_a_refusal_is_put_back() {
 
 	policy 'limits = { memory = "128M"; swap = "0"; pids = "50"; cpus = "1"; }; user_limits = { memory = "256M"; swap = "0"; pids = "90"; };'
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'dd if=/dev/zero bs=40M count=1 2>/dev/null | { head -c 1 >/dev/null; echo up; sleep 1000; }
-		sleep 1000' >"$work/holder" 2>&1 </dev/null &
+		sleep 1000' >"$work/refused" 2>&1 </dev/null &
 	client=$!
-	wait_until 20 grep -q up "$work/holder"
+	wait_until 20 grep -q up "$work/refused"
 	session=$(session_ids u1)
 	carrelctl set u1 pids=30 cpus=0.5 user_limits.pids=80 user_limits.memory=16M >"$work/set" 2>&1 || status=$?
 	if [ "$status" = 1 ]; then
