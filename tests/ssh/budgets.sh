@@ -231,6 +231,7 @@ test_a_changed_budget_waits_for_the_last_session() {
 	ssh_as u1 'echo up; exec sleep 1000' >"$work/second" 2>&1 &
 	wait_until 30 grep -qx up "$work/second"
 	expect_eq 2 "$(find "$(dirname "$(dirname "$(level_file "$first" pids x x)")")" -mindepth 1 -maxdepth 1 -type d | wc -l)" "sessions there"
+	expect_eq 100 "$(<"$(level_file "$(dirname "$(dirname "$first")")" pids pids.max pids.max)")" "the limit of the old budget"
 	pkill -KILL -f '^sleep 1000' || true
 	wait || true
 	nothing_left

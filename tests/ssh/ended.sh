@@ -136,6 +136,17 @@ test_a_killed_keeper_is_told_by_gc() {
 	expect_killed
 }
 
+# A keeper that has told the end, and then was killed or could not clear up.
+test_what_was_told_is_not_told_again() {
+	kill_keeper
+	: >"/run/carrel/sessions/$session/reported"
+	expect_status 0 carrelctl gc
+	pkill -KILL -P "$(<"$work/sshd.pid")"
+	end_client
+	nothing_left
+	expect_eq '' "$(end_of "$session" || true)"
+}
+
 test_a_refused_login_was_no_session() {
 	local before
 
