@@ -164,7 +164,7 @@ test_values_are_read_back() {
 	expect_status 1 carrelctl set u1 user_limits.pids=100
 	expect_match "limit 'user_limits.pids' was not accepted: pids.max is '' after '100' was written" "$errors"
 	expect_status 254 ssh_as u1 'echo leaked'
-	expect_match "limit 'user_limits.pids' was not accepted: pids.max is '' after '90' was written" "$(<"$work/syslog")"
+	expect_syslog "limit 'user_limits.pids' was not accepted: pids.max is '' after '90' was written"
 	umount "$file"
 	expect_eq 90 "$(<"$file")"
 	expect_status 0 ssh_as u1 true

@@ -221,7 +221,7 @@ test_a_block_that_has_the_login_in_it() {
 	cp "$ids" "$work/ids"
 	echo '1000 1000' >"$ids"
 	expect_status 254 ssh_as u9 'echo leaked'
-	expect_match "uid $(id -u u9) is in its own block of ids" "$(<"$work/syslog")"
+	expect_syslog "uid $(id -u u9) is in its own block of ids"
 	cp "$work/ids" "$ids"
 	expect_status 0 ssh_as u9 true
 }

@@ -181,12 +181,9 @@ test_init_killed_for_want_of_memory() {
 # On a disk, since the view keeps all else in memory; past all caches, since what is written later version 1 of cgroups takes for the
 # kernel's own; and with a limit, since without one it does not count from Linux 6.10 on.
 test_what_was_read_and_written() {
-	local line i
+	local line
 
-	[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
-	for ((i = 0; i < 64; i++)); do
-		[ -e "/dev/loop$i" ] || mknod "/dev/loop$i" b 7 "$i"
-	done
+	make_loop_nodes
 	truncate -s 32M "$work/disk.img"
 	mkfs.ext4 -q "$work/disk.img"
 	mkdir -p "$work/disk"
