@@ -150,10 +150,7 @@ static bool overlaps(uint32_t a, uint32_t b)
 	return a < b + IDMAP_COUNT && b < a + IDMAP_COUNT;
 }
 
-/*
- * Whether a remembered block of another state overlaps with `map`, or has the login `self` in it. Every state counts, those kept
- * aside too. 1: taken, with the reason.
- */
+/* Whether a remembered block of another state overlaps with `map`. Those kept aside count, too. 1: taken, with the reason. */
 static int is_taken(int users_fd, uid_t self, const struct idmap *map, struct carrel_error *why)
 {
 	_cleanup_dir_ DIR *dir = fs_opendir(users_fd);
@@ -182,6 +179,9 @@ static int refuse(int users_fd, uid_t uid, const struct idmap *map, struct carre
 {
 	if (idmap_is_reserved(map, why) || has_login(map, why))
 		return 1;
+	/* Not every source of NSS lists its users. */
+	if (is_in(map->uid_base, uid))
+		return error_set(why, EEXIST, "it has uid %u itself in it", uid), 1;
 	return is_taken(users_fd, uid, map, why);
 }
 

@@ -20,9 +20,10 @@ struct idmap {
 /*
  * The block of user `uid`/`name`, whose state directory is open as user_fd: the remembered one from its file
  * "ids", else the first range of at least 65536 ids in /etc/subuid and /etc/subgid (libsubid, loaded
- * only then), else a new one. Remembered before it is returned. No new block overlaps with that of another state, with the uid or
- * group of a login that NSS lists, or with systemd's range for containers: a range that does is not used, and `note` says why.
- * -EEXIST: the uid itself is in a sandbox's block. The caller holds the lock on users_fd. 0 or -errno.
+ * only then), else a new one. Remembered before it is returned. No new block overlaps with that of another
+ * state or with systemd's range for containers, or has `uid` itself in it, or the uid or group of a login that NSS
+ * lists: a range that does is not used, and `note` says why. -EEXIST: the uid itself is in a sandbox's block. The
+ * caller holds the lock on users_fd. 0 or -errno.
  */
 int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
 	      struct carrel_error *note, struct carrel_error *err);

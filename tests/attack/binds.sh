@@ -165,10 +165,16 @@ test_a_readonly_bind_stays_so() {
 test_setuid_files() {
 	local probe=$B/tests/helpers/inside_probe
 
-	install -m 4755 -o u1 "$probe" $data/rw/suid
+	# Its group as well: the bit does not count where one of the two is nobody's inside.
+	install -m 4755 -o u1 -g u1 "$probe" $data/rw/suid
 	binds "{ source = \"$data/rw\"; target = \"/data\"; }"
-	expect_status 0 ssh_as u1 'su nobody -s /bin/sh -c "/data/suid caps"'
+	hold_session u1
+	expect_status 0 in_session u1 "$session" 'su nobody -s /bin/sh -c "/data/suid caps"'
 	expect_eq 0000000000000000 "$output"
+	expect_status 0 nsenter -t "$(init_of "$session")" -U -m -p /bin/busybox mount -o remount,bind,suid /data
+	expect_status 0 in_session u1 "$session" 'su nobody -s /bin/sh -c "/data/suid caps"'
+	expect_ne 0000000000000000 "$output" "the control: without nosuid"
+	release_session
 	expect_status 0 ssh_as u1 'cp /data/suid /usr/bin/suid; chmod 4755 /usr/bin/suid; su nobody -s /bin/sh -c "/usr/bin/suid caps"; rm /usr/bin/suid'
 	expect_ne 0000000000000000 "$output" "the control: in the rootfs, where they do no harm"
 	# Nor can one be made there for the host that belongs to somebody else.

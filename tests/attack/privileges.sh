@@ -235,14 +235,27 @@ test_file_capabilities_are_harmless_on_the_host() {
 	expect_ne 0000000000000000 "$(<"$work/control")" "the control: given by root of the host"
 }
 
+# In the root filesystem, in the home, and where they come with the image.
 test_setuid_files_have_no_effect_for_one_who_is_not_root() {
-	ssh_as u1 "cp $probe /usr/local/bin/powerful; chmod 6755 /usr/local/bin/powerful"
-	expect_status 0 ssh_as u1 'su nobody -s /bin/sh -c "powerful caps"'
-	expect_eq 00000000a00405fb "$output" "the control: where root logs in"
+	local image=/var/lib/carrel/images/alpine/rootfs/usr/bin/powerful-too
+
+	ssh_as u1 "for dir in /usr/local/bin ~; do cp $probe \$dir/powerful; chmod 6755 \$dir/powerful; done; chmod 755 ~"
+	expect_status 0 ssh_as u1 'su nobody -s /bin/sh -c "powerful caps; /root/powerful caps"'
+	expect_eq $'00000000a00405fb\n00000000a00405fb' "$output" "the control: where root logs in"
 	policy 'login_as = "user";'
-	expect_status 0 ssh_as u1 'id -u; powerful caps'
-	policy ''
+	expect_status 0 ssh_as u1 'id -u; powerful caps; ~/powerful caps'
+	expect_eq "$(id -u u1)"$'\n0000000000000000\n0000000000000000' "$output"
+	nothing_left
+	install -m 6755 "$B/tests/helpers/inside_probe" "$image"
+	policy 'rootfs = "ephemeral";'
+	expect_status 0 ssh_as u1 'su nobody -s /bin/sh -c "powerful-too caps"'
+	expect_eq 00000000a00405fb "$output" "the control, in memory"
+	policy 'rootfs = "ephemeral"; login_as = "user";'
+	expect_status 0 ssh_as u1 'id -u; powerful-too caps'
 	expect_eq "$(id -u u1)"$'\n0000000000000000' "$output"
+	policy ''
+	rm "$image"
+	ssh_as u1 'rm ~/powerful; chmod 700 ~'
 }
 
 test_no_new_privs_by_policy() {

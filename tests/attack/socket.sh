@@ -83,6 +83,14 @@ test_the_control_socket_is_roots_alone() {
 	expect_eq 'no connection: EACCES' "$output"
 	expect_status 1 "$B/tests/helpers/session_client" "$control" run null
 	expect_eq 'no connection: EPROTOTYPE' "$output" "the control: root comes as far as the type of the socket"
+
+	# Nor does the keeper answer others should they come so far.
+	chmod 666 "$control"
+	expect_status 1 as_user u1 "$B/tests/helpers/control" "$session" status
+	expect_no_match 'state=' "$output$errors"
+	expect_status 0 "$B/tests/helpers/control" "$session" status
+	expect_match 'state=open' "$output" "the control"
+	chmod 600 "$control"
 }
 
 test_the_list_of_sessions_is_closed_and_cannot_be_changed() {

@@ -238,12 +238,28 @@ test_layers() {
 test_whiteouts_through_links() {
 	local before
 
-	{ shell_entries && entry symlink out to="$watched" && entry end; } >"$work/base.tar"
-	{ entry file out/.wh.secret && entry file out/.wh..wh..opq && entry end; } >"$tar"
+	{
+		shell_entries
+		entries <<-END
+			symlink out to=$watched
+			dir etc
+			file etc/keep data=x
+			symlink inside to=etc
+		END
+		entry end
+	} >"$work/base.tar"
+	entries >"$tar" <<-'END'
+		file out/.wh.secret
+		file out/.wh..wh..opq
+		file inside/.wh.keep
+		file inside/.wh..wh..opq
+		end
+	END
 	layered "$work/base.tar" "$tar"
 	before=$(host)
 	expect_status 0 carrelctl image import mild "oci:$layout"
 	expect_eq "$before" "$(host)" "the host"
+	expect_eq x "$(<"$images/mild/rootfs/etc/keep")" "what a link of the image leads to"
 	carrelctl image remove mild
 }
 
@@ -299,21 +315,23 @@ test_layouts() {
 probe() { # a program in skopeo's place that says what it can do
 	cat <<-'END'
 		#!/bin/bash
+		exec 3>&2 2>/carrel-work/errors # where it is confined there is no /dev/null, and what cannot be redirected does not run
 		can=
 		for path in /etc /root /home /var /proc /dev /run /tmp/watched; do
 			[ ! -e "$path" ] || can+=" see:$path"
 		done
-		: 2>/dev/null >/usr/planted && can+=" write:/usr" && rm /usr/planted
-		: 2>/dev/null >/planted && can+=" write:/" && rm /planted
-		: 2>/dev/null >/carrel-source/planted && can+=" write:/carrel-source"
-		mkdir -p /carrel-work/mount && mount -t tmpfs none /carrel-work/mount 2>/dev/null && can+=" mount" && umount /carrel-work/mount
-		mknod /carrel-work/device c 1 3 2>/dev/null && can+=" mknod"
-		cp /usr/bin/true /carrel-work/true 2>/dev/null && /carrel-work/true 2>/dev/null && can+=" exec:/carrel-work"
-		chroot / true 2>/dev/null && can+=" chroot"
-		chown 1 /carrel-work 2>/dev/null && can+=" chown"
-		kill -0 "$PPID" 2>/dev/null && [ "$PPID" != 0 ] && can+=" kill"
-		(exec 3<>/dev/tcp/127.0.0.1/8022) 2>/dev/null && can+=" connect"
-		echo "can:$can" >&2
+		: >/usr/planted && can+=" write:/usr" && rm /usr/planted
+		: >/planted && can+=" write:/" && rm /planted
+		: >/carrel-source/planted && can+=" write:/carrel-source" && rm /carrel-source/planted
+		mkdir -p /carrel-work/mount && mount -t tmpfs none /carrel-work/mount && can+=" mount" && umount /carrel-work/mount
+		mknod /carrel-work/device c 1 3 && can+=" mknod"
+		cp /usr/bin/true /carrel-work/true && /carrel-work/true && can+=" exec:/carrel-work"
+		chroot / true && can+=" chroot"
+		chown 1 /carrel-work && can+=" chown"
+		kill -0 "$PPID" && [ "$PPID" != 0 ] && can+=" kill"
+		(exec 4<>/dev/tcp/127.0.0.1/8022) && can+=" connect"
+		[ -d /carrel-work/mount ] && [ -s /carrel-work/true ] || can+=" nothing, for the probe did not run"
+		echo "can:$can" >&3
 		exit 1
 	END
 }

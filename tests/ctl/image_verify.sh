@@ -59,13 +59,19 @@ test_verify_names_next_to_directories() {
 		entry file bin/sh mode=755
 		for name in a a/b a/c; do entry dir "$name"; done
 		for name in a-b 'a b' a.b a+ $'a\x01' ab a/b/x a/c-; do entry file "$name"; done
+		entry symlink link to=here
+		entry file same data=one
+		entry file zlast
 		entry end
 	} >"$work/near.tar"
 	carrelctl image import --no-sftp x "$work/near.tar"
 	carrelctl image verify x
 	rm "$images/x/rootfs/a/b/x" "$images/x/rootfs/a-b"
 	: >"$images/x/rootfs/a/b-"
-	expect_eq $'removed /a/b/x -\nadded /a/b- -\nremoved /a-b -' "$(changes)"
+	ln -sfn away "$images/x/rootfs/link" # the same kind, mode and size
+	printf two >"$images/x/rootfs/same"
+	rm "$images/x/rootfs/zlast"
+	expect_eq $'removed /a/b/x -\nadded /a/b- -\nremoved /a-b -\nchanged /link content\nchanged /same content\nremoved /zlast -' "$(changes)"
 	drop x
 }
 

@@ -128,6 +128,49 @@ test_less_memory_than_is_in_use() {
 	release_session
 }
 
+# The last of three values is refused, and so the first two are as they were: of the session, which is lowered before what is above
+# it, and of the user.
+test_what_was_changed_before_a_refusal_is_put_back() {
+	local status=0
+
+	policy 'limits = { memory = "128M"; swap = "0"; pids = "50"; cpus = "1"; }; user_limits = { memory = "256M"; swap = "0"; pids = "90"; };'
+	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'dd if=/dev/zero bs=40M count=1 2>/dev/null | { head -c 1 >/dev/null; echo up; sleep 1000; }
+		sleep 1000' >"$work/refused" 2>&1 </dev/null &
+	client=$!
+	wait_until 20 grep -q up "$work/refused"
+	session=$(session_ids u1)
+	carrelctl set u1 pids=30 cpus=0.5 user_limits.pids=80 user_limits.memory=16M >"$work/set" 2>&1 || status=$?
+	if [ "$status" = 1 ]; then
+		expect_match "limit 'user_limits.memory' was refused: more than that is in use" "$(<"$work/set")"
+		expect_eq 50 "$(<"$(group_file "$session" pids pids.max pids.max)")" "of the session"
+		expect_eq 90 "$(<"$(user_file "$session" pids pids.max pids.max)")" "of the user"
+		expect_eq 100000 "$(<"$(group_file "$session" cpu cpu.cfs_quota_us -)")"
+		[ ! -e /run/carrel/overrides/"$(id -u u1)" ] || fail "something was set"
+	else # version 2 refuses no such value
+		expect_eq 30 "$(<"$(group_file "$session" pids pids.max pids.max)")"
+		expect_eq 16777216 "$(<"$(user_file "$session" memory - memory.max)")"
+	fi
+	release_session
+}
+
+# A file that takes everything that is written and then has nothing in it: what was not accepted is not said to hold.
+test_values_are_read_back() {
+	local file
+
+	policy 'limits = { pids = "50"; }; user_limits = { pids = "90"; };'
+	hold_session u1
+	file=$(user_file "$session" pids pids.max pids.max)
+	mount --bind /dev/null "$file"
+	expect_status 1 carrelctl set u1 user_limits.pids=100
+	expect_match "limit 'user_limits.pids' was not accepted: pids.max is '' after '100' was written" "$errors"
+	expect_status 254 ssh_as u1 'echo leaked'
+	expect_syslog "limit 'user_limits.pids' was not accepted: pids.max is '' after '90' was written"
+	umount "$file"
+	expect_eq 90 "$(<"$file")"
+	expect_status 0 ssh_as u1 true
+	release_session
+}
+
 # Version 1 lets no group have more processors than the one above it, at any moment.
 test_processors_down_and_up() {
 	local value

@@ -210,3 +210,18 @@ test_uid_reused_by_another_account() {
 	nothing_left
 	expect_eq secret "$(cat /var/lib/carrel/users/3333.old.*/home/diary)" "kept aside"
 }
+
+# As another version or an administrator may have left it: then the user's own processes on the host would have rights inside.
+test_a_block_that_has_the_login_in_it() {
+	local ids
+
+	add_user u9
+	expect_status 0 ssh_as u9 true
+	ids=/var/lib/carrel/users/$(id -u u9)/ids
+	cp "$ids" "$work/ids"
+	echo '1000 1000' >"$ids"
+	expect_status 254 ssh_as u9 'echo leaked'
+	expect_syslog "uid $(id -u u9) is in its own block of ids"
+	cp "$work/ids" "$ids"
+	expect_status 0 ssh_as u9 true
+}

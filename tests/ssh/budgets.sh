@@ -231,6 +231,7 @@ test_a_changed_budget_waits_for_the_last_session() {
 	ssh_as u1 'echo up; exec sleep 1000' >"$work/second" 2>&1 &
 	wait_until 30 grep -qx up "$work/second"
 	expect_eq 2 "$(find "$(dirname "$(dirname "$(level_file "$first" pids x x)")")" -mindepth 1 -maxdepth 1 -type d | wc -l)" "sessions there"
+	expect_eq 100 "$(<"$(level_file "$(dirname "$(dirname "$first")")" pids pids.max pids.max)")" "the limit of the old budget"
 	pkill -KILL -f '^sleep 1000' || true
 	wait || true
 	nothing_left
@@ -274,6 +275,11 @@ test_io_that_cannot_be() {
 	policy 'optional = [ "limits.io" ]; limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
 	expect_status 0 ssh_as u1 'echo in'
 	expect_syslog "not enforced here: limits.io"
+	# Who says that others need not be, has not said it of this one.
+	policy 'optional = [ "limits.swap", "user_limits.io" ]; limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
+	: >"$work/syslog"
+	expect_status 254 ssh_as u1 true
+	expect_syslog "limit 'limits.io' cannot be enforced: '/proc' is not on a block device"
 }
 
 # Microseconds that a user's sessions have had.

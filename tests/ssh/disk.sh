@@ -167,6 +167,8 @@ takes_less_than() { # USER KIB
 # --- what there is not ---
 
 test_no_way_to_keep_a_limit() {
+	local other both='user_limits = { disk = "24M"; inodes = "2k"; };'
+
 	rm -rf "$state/users"
 	disk_limits 'disk = "24M";'
 	mv /dev/loop-control /dev/hidden
@@ -175,6 +177,15 @@ test_no_way_to_keep_a_limit() {
 	expect_syslog "cannot enforce 'user_limits.disk': there are no loop devices"
 	write_config <<<'covers = [ "@carrel" ]; defaults = { user_limits = { disk = "24M"; }; optional = [ "user_limits.disk" ]; };'
 	expect_status 0 ssh_as u1 'echo in'
+	# One of two that would have to be kept.
+	for other in disk inodes; do
+		write_config <<<"covers = [ \"@carrel\" ]; defaults = { $both optional = [ \"user_limits.$other\" ]; };"
+		expect_status 254 ssh_as u1 'echo leaked'
+	done
+	expect_syslog "cannot enforce 'user_limits.inodes': there are no loop devices"
+	write_config <<<"covers = [ \"@carrel\" ]; defaults = { $both optional = [ \"user_limits.disk\", \"user_limits.inodes\" ]; };"
+	expect_status 0 ssh_as u1 'echo in'
+	expect_syslog "'u1': neither disk space nor files are limited here: there are no loop devices"
 	mv /dev/hidden /dev/loop-control
 	nothing_left
 }

@@ -45,7 +45,7 @@ test_a_logout_with_what_was_used() {
 	expect_match '^0\.[1-9]|^[1-9]' "$(value_of cpu "$line")"
 	expect_match '^0\.[1-9]|^[1-9]' "$(value_of duration "$line")"
 	(($(value_of memory_peak "$line") > 20 << 20)) || fail "the peak of memory: $line"
-	[ "$(value_of pids_peak "$line")" = - ] || (($(value_of pids_peak "$line") >= 4)) || fail "the peak of processes: $line"
+	[ "$(value_of pids_peak "$line")" = - ] || (($(value_of pids_peak "$line") >= 4 && $(value_of pids_peak "$line") <= 12)) || fail "the peak of processes: $line"
 }
 
 test_the_exit_status_does_not_matter() {
@@ -136,6 +136,17 @@ test_a_killed_keeper_is_told_by_gc() {
 	expect_killed
 }
 
+# A keeper that has told the end, and then was killed or could not clear up.
+test_what_was_told_is_not_told_again() {
+	kill_keeper
+	: >"/run/carrel/sessions/$session/reported"
+	expect_status 0 carrelctl gc
+	pkill -KILL -P "$(<"$work/sshd.pid")"
+	end_client
+	nothing_left
+	expect_eq '' "$(end_of "$session" || true)"
+}
+
 test_a_refused_login_was_no_session() {
 	local before
 
@@ -165,4 +176,29 @@ test_init_killed_for_want_of_memory() {
 	wait_until 30 test ! -d "/proc/$init"
 	write_config <<<'covers = [ "@carrel" ];'
 	expect_end out-of-memory
+}
+
+# On a disk, since the view keeps all else in memory; past all caches, since what is written later version 1 of cgroups takes for the
+# kernel's own; and with a limit, since without one it does not count from Linux 6.10 on.
+test_what_was_read_and_written() {
+	local line
+
+	make_loop_nodes
+	truncate -s 32M "$work/disk.img"
+	mkfs.ext4 -q "$work/disk.img"
+	mkdir -p "$work/disk"
+	mount -o loop "$work/disk.img" "$work/disk"
+	chown u1 "$work/disk"
+	write_config <<<"covers = [ \"@carrel\" ]; defaults = { binds = ( { source = \"$work/disk\"; target = \"/data\"; } );
+		limits = { io = ( { device = \"$work/disk\"; read = \"1G\"; } ); }; };"
+	expect_status 0 ssh_as u1 'dd if=/dev/zero of=/data/file bs=1M count=3 oflag=direct && dd if=/data/file of=/dev/null bs=1M iflag=direct && dd if=/data/file of=/dev/null bs=1M iflag=direct'
+	session=$(last_session)
+	write_config <<<'covers = [ "@carrel" ];'
+	wait_until 10 test ! -e "/run/carrel/sessions/$session"
+	umount "$work/disk"
+	nothing_left
+	wait_until 5 end_of "$session"
+	line=$(end_of "$session")
+	(($(value_of written "$line") >= 3 << 20 && $(value_of written "$line") < 6 << 20)) || fail "3 MiB were written: $line"
+	(($(value_of read "$line") >= 6 << 20 && $(value_of read "$line") < 9 << 20)) || fail "6 MiB were read: $line"
 }

@@ -127,6 +127,28 @@ test_a_fault_in_a_command_that_succeeds() {
 	expect_eq '' "$errors" "the control"
 }
 
+# The kernel tells of every kill at once, on both versions, so only the keeper is in the way of a line for each. Whoever starts the
+# victims may be one.
+test_many_kills_are_few_lines() {
+	local start most lines sum
+
+	forget
+	limits 'memory = "64M"; swap = "0";'
+	start=$SECONDS
+	ssh_as u1 'i=0; while [ $i -lt 40 ]; do i=$((i + 1))
+		(echo 1000 >/proc/self/oom_score_adj; exec dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null); done; sleep 2' \
+		>/dev/null 2>"$work/kills" || true
+	most=$((SECONDS - start + 2))
+	lines=$(grep -c '^carrel: memory limit of 64M reached' "$work/kills") || true
+	{ [ "$lines" -ge 1 ] && [ "$lines" -le "$most" ]; } || fail "$lines lines on standard error in $((most - 2)) s: $(<"$work/kills")"
+	nothing_left
+	lines=$(fault_lines u1 memory | wc -l)
+	[ "$lines" -le "$((most + 1))" ] || fail "$lines lines in syslog"
+	expect_eq "$lines" "$(members count u1 | wc -l)" "lines in the history"
+	sum=$(($(members count u1 | paste -sd+)))
+	{ [ "$sum" -gt "$lines" ] && [ "$sum" -le 41 ]; } || fail "$sum kills were counted, of 40, in $lines lines"
+}
+
 test_two_sessions_at_once() {
 	local first first_client
 

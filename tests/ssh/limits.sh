@@ -12,9 +12,20 @@ setup() {
 }
 
 test_values_are_in_the_kernel() {
-	limits 'memory = "64M"; cpus = "0.5"; pids = "40";'
+	local file
+
+	limits 'memory = "64M"; swap = "32M"; cpus = "0.5"; pids = "40";'
 	hold_session u1
-	expect_eq 67108864 "$(<"$(group_file "$session" memory memory.limit_in_bytes memory.max)")" memory
+	file=$(group_file "$session" memory memory.limit_in_bytes memory.max)
+	expect_eq 67108864 "$(<"$file")" memory
+	case $file in
+	*.max) [ ! -e "${file%.max}.swap.max" ] || expect_eq 33554432 "$(<"${file%.max}.swap.max")" swap ;;
+	*) # both together; and buffers of TCP apart
+		file=${file%.limit_in_bytes}
+		[ ! -e "$file.memsw.limit_in_bytes" ] || expect_eq 100663296 "$(<"$file.memsw.limit_in_bytes")" swap
+		[ ! -e "$file.kmem.tcp.limit_in_bytes" ] || expect_eq 67108864 "$(<"$file.kmem.tcp.limit_in_bytes")" TCP
+		;;
+	esac
 	expect_eq 40 "$(<"$(group_file "$session" pids pids.max pids.max)")" pids
 	case $(group_file "$session" cpu v1 v2) in
 	*v1) expect_eq 50000 "$(<"$(group_file "$session" cpu cpu.cfs_quota_us -)")" cpus ;;

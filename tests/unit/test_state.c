@@ -1,4 +1,5 @@
 /* Names of states and snapshots, owners, records: what is on disk and comes from names that people choose. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -180,12 +181,38 @@ static void test_blocks_of_ids(void **state)
 	}
 }
 
+/* The first block that is tried for this uid has it in it. No account here has it, so NSS lists none either. */
+#define IN_ITS_BLOCK 2147488000u
+
+static void test_no_block_has_its_own_login(void **state)
+{
+	struct idmap map = { 0, 0 }, again = { 0, 0 };
+	struct carrel_error note = { 0 }, err = { 0 };
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", IN_ITS_BLOCK);
+	assert_int_equal(mkdirat(dir_fd, text, 0700), 0);
+	_cleanup_close_ int user = openat(dir_fd, text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(user >= 0);
+	assert_int_equal(idmap_get(dir_fd, user, IN_ITS_BLOCK, "nobody has this name", &map, &note, &err), 0);
+	assert_int_equal(map.uid_base, 2147483648u + IDMAP_COUNT);
+	assert_int_equal(map.gid_base, map.uid_base);
+	assert_int_equal(idmap_get(dir_fd, user, IN_ITS_BLOCK, "nobody has this name", &again, &note, &err),
+			 0);
+	assert_memory_equal(&map, &again, sizeof(map));
+	/* One that was remembered all the same is not used. */
+	assert_int_equal(fs_replace_at(user, "ids", "2147483648 2147483648\n", 22, 0600), 0);
+	assert_int_equal(idmap_get(dir_fd, user, IN_ITS_BLOCK, "nobody has this name", &map, &note, &err),
+			 -EEXIST);
+	assert_string_equal(err.msg, "uid 2147488000 is in its own block of ids");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_of_states), cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_kept_aside),	cmocka_unit_test(test_snapshots),
-		cmocka_unit_test(test_blocks_of_ids),
+		cmocka_unit_test(test_blocks_of_ids),	cmocka_unit_test(test_no_block_has_its_own_login),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
