@@ -106,21 +106,27 @@ static int set(struct live_user *user, const struct ctl_args *args, struct carre
 	_cleanup_close_ int lock = live_user_lock(user, err);
 	if (lock < 0)
 		return lock;
+	const struct limits *now = &user->policy.user_limits;
+	char before[OVERRIDE_TEXT_MAX];
 	int r = override_load(user->facts.uid, &user->policy, text, err);
-	const struct limits before = user->policy.user_limits, *now = &user->policy.user_limits;
+	const struct policy old = user->policy;
+	memcpy(before, text, sizeof(before));
 	if (r == 0)
 		r = set_words(&user->policy, args, text, err);
-	bool storage = before.disk != now->disk || before.inodes != now->inodes;
-	if (r == 0 && storage)
-		r = storage_apply_locked(lock, user->facts.uid, now, note, err);
-	if (r == 0 && storage && *note)
-		r = error_set(err, EBUSY, "%s", note);
 	if (r < 0)
 		return r;
-	r = change(user, text, err);
-	if (r < 0 && storage)
-		(void)storage_apply_locked(lock, user->facts.uid, &before, note, NULL);
-	return r < 0 ? r : r + storage;
+	int changed = change(user, text, err);
+	if (changed < 0 || (old.user_limits.disk == now->disk && old.user_limits.inodes == now->inodes))
+		return changed;
+	/* Last, since what has become larger cannot always become smaller again. */
+	r = storage_apply_locked(lock, user->facts.uid, now, note, err);
+	if (r == 0 && *note)
+		r = error_set(err, EBUSY, "%s", note);
+	if (r == 0)
+		return changed + 1;
+	user->policy = old;
+	(void)change(user, before, NULL);
+	return r;
 }
 
 int verb_set(const struct ctl_args *args)
