@@ -102,10 +102,9 @@ static bool core_goes_to_the_host(void)
 }
 
 /*
- * RLIMIT_CORE of exactly 1, for init and all it starts: with 0 the kernel still starts a piped core handler, on the
- * host, as root; 1 is what it takes for "the core handler itself crashed", and does nothing. Here, because init
- * could not raise what it inherits, and its filter forbids changing it. Nor can a root without CAP_SYS_RESOURCE (in a
- * container) whose limit is 0 (sudo's default): that will do while cores are files, which 0 forbids.
+ * RLIMIT_CORE of exactly 1, for init and all it starts, who could not raise it: with 0 the kernel still starts a piped core handler, on
+ * the host, as root; 1 is what it takes for "the core handler itself crashed", and does nothing. A root without CAP_SYS_RESOURCE (in
+ * a container) cannot raise a limit of 0 (sudo's default) either: that will do while cores are files, which 0 forbids.
  */
 static int limit_core(struct carrel_error *err)
 {
@@ -115,10 +114,8 @@ static int limit_core(struct carrel_error *err)
 	if (setrlimit(RLIMIT_CORE, &core) == 0)
 		return 0;
 	int r = error_errno(err, "cannot set the limit of core files to 1");
-	if (r != -EPERM || getrlimit(RLIMIT_CORE, &now) < 0 || now.rlim_max != 0)
+	if (r != -EPERM || getrlimit(RLIMIT_CORE, &now) < 0 || now.rlim_max != 0 || core_goes_to_the_host())
 		return r;
-	if (core_goes_to_the_host())
-		return error_context(err, "kernel.core_pattern is not a file");
 	err->code = 0;
 	return 0;
 }

@@ -9,7 +9,7 @@ TEST_TIMEOUT=300
 
 # Everything by which a verb changes what is on disk, or makes sure of it. (A new file is there before the first write to it.)
 changing="mkdirat renameat renameat2 unlinkat linkat write fsync syncfs umount2"
-copying="symlinkat mknodat copy_file_range ftruncate setxattr fremovexattr utimensat"
+copying="symlinkat mknodat sendfile ftruncate setxattr fremovexattr utimensat"
 
 setup() {
 	prepare_versions u1
