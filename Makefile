@@ -9,7 +9,7 @@ LIBEXECDIR = $(PREFIX)/libexec
 MANDIR     = $(PREFIX)/share/man
 DOCDIR     = $(PREFIX)/share/doc/carrel
 COMPDIR    = $(PREFIX)/share/bash-completion/completions
-PAMDIR     = $(shell pkg-config --variable=libdir pam 2>/dev/null || echo /usr/lib)/security
+PAMDIR    := $(shell pkg-config --variable=libdir pam 2>/dev/null || echo /usr/lib)/security
 DESTDIR    =
 
 CC         = gcc
@@ -22,7 +22,8 @@ WARNINGS   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wp
              -Wformat=2 -Wundef -Wno-unused-parameter $(if $(WERROR),-Werror)
 HARDENING  = -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIC
 DEFINES    = -D_GNU_SOURCE -DCARREL_VERSION='"$(VERSION)"' -DCARREL_SYSCONFDIR='"$(SYSCONFDIR)"' \
-             -DCARREL_LIBEXECDIR='"$(LIBEXECDIR)"' -DCARREL_BINDIR='"$(BINDIR)"'
+             -DCARREL_LIBEXECDIR='"$(LIBEXECDIR)"' -DCARREL_BINDIR='"$(BINDIR)"' \
+             -DCARREL_PAMDIR='"$(PAMDIR)"'
 OWN_CFLAGS = -std=gnu11 -MMD -MP -I. -I$(B) $(DEFINES) $(WARNINGS) $(HARDENING)
 OWN_LDFLAGS = -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 
@@ -95,6 +96,8 @@ $(B)/tests/unit/test_limits: $(B)/keeper/limits_text.o
 $(B)/tests/unit/test_x11: $(B)/shell/x11.o
 $(B)/tests/unit/test_self_service: $(B)/keeper/self_service_text.o
 $(B)/tests/unit/test_alpine: $(B)/ctl/alpine.o
+$(B)/tests/unit/test_pam_stack: $(B)/ctl/pam_stack.o
+$(B)/tests/unit/test_sshd_text: $(B)/ctl/sshd_text.o
 $(B)/tests/unit/test_kmsg: $(B)/keeper/kmsg.o
 
 units: $(UNITS) ## build the unit tests

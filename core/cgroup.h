@@ -103,6 +103,16 @@ int cgroup_open_file(struct cgroup_tree *tree, const char *controller, const cha
 /* Whether a controller is on version 2. */
 bool cgroup_is_v2(struct cgroup_tree *tree, const char *controller);
 
+/* Whether there is such a controller. */
+bool cgroup_has(struct cgroup_tree *tree, const char *controller);
+
+/*
+ * Whether the limits of the levels, whose groups need not be there, could be enforced, as far as that can be told without making
+ * them: -ENOTSUP with a message that names the limit, 0 with what would be left out in `skipped`, or -errno.
+ */
+int cgroup_check(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
+		 struct carrel_error *err);
+
 /* Whether the group is there, in any hierarchy. */
 bool cgroup_exists(struct cgroup_tree *tree, const char *name);
 

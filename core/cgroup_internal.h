@@ -5,6 +5,7 @@
  *	cgroup.c         the host's hierarchies; reading a group
  *	cgroup_value.c   limits of the policy -> values of the kernel's files, on v1 and v2
  *	cgroup_limit.c   making groups with their limits, and changing those of live ones
+ *	cgroup_check.c   whether limits could be enforced
  *	cgroup_member.c  into a group, and removing it with what is in it
  */
 #ifndef CARREL_CGROUP_INTERNAL_H

@@ -174,8 +174,7 @@ static int is_taken(int users_fd, uid_t self, const struct idmap *map, struct ca
 	return 0;
 }
 
-/* 1: refused, with the reason. */
-static int refuse(int users_fd, uid_t uid, const struct idmap *map, struct carrel_error *why)
+int idmap_is_refused(int users_fd, uid_t uid, const struct idmap *map, struct carrel_error *why)
 {
 	if (idmap_is_reserved(map, why) || has_login(map, why))
 		return 1;
@@ -190,15 +189,14 @@ static int allocate(int users_fd, uid_t uid, struct idmap *map, struct carrel_er
 	/* Start at a place that depends on the uid, so that the first try is nearly always free. */
 	for (uint32_t i = 0; i < BLOCKS; i++) {
 		map->uid_base = map->gid_base = FIRST_BLOCK + (uid + i) % BLOCKS * IDMAP_COUNT;
-		int taken = refuse(users_fd, uid, map, err);
+		int taken = idmap_is_refused(users_fd, uid, map, err);
 		if (taken <= 0)
 			return taken;
 	}
 	return error_set(err, ENOSPC, "no block of user ids is free");
 }
 
-/* The login itself must not be one of the ids of somebody's sandbox, which they could then act as. */
-static int check_self(int users_fd, uid_t uid, struct carrel_error *err)
+int idmap_check_login(int users_fd, uid_t uid, struct carrel_error *err)
 {
 	_cleanup_dir_ DIR *dir = fs_opendir(users_fd);
 
@@ -248,10 +246,10 @@ int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idm
 			       : 0;
 	if (r != -ENOENT)
 		return error_set(err, -r, "cannot read '" IDS_FILE "' of uid %u: %s", uid, strerror(-r));
-	r = check_self(users_fd, uid, err);
+	r = idmap_check_login(users_fd, uid, err);
 	if (r < 0)
 		return r;
-	int refused = subids_of(name, map) ? refuse(users_fd, uid, map, note) : -ENOENT;
+	int refused = subids_of(name, map) ? idmap_is_refused(users_fd, uid, map, note) : -ENOENT;
 	if (refused == 1)
 		error_context(
 			note,

@@ -31,6 +31,12 @@ int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idm
 /* Whether no block may be there, whoever has it: ids of the system, systemd's containers. Sets `why`. */
 bool idmap_is_reserved(const struct idmap *map, struct carrel_error *why);
 
+/* Whether it may not be this uid's: reserved, a login's, or in part that of another state. 1 with the reason, 0, or -errno. */
+int idmap_is_refused(int users_fd, uid_t uid, const struct idmap *map, struct carrel_error *why);
+
+/* The login itself must not be one of the ids of somebody's sandbox, which they could then act as: -EEXIST. */
+int idmap_check_login(int users_fd, uid_t uid, struct carrel_error *err);
+
 /* The remembered block alone: -ENOENT when there is none. */
 int idmap_read(int user_fd, struct idmap *map, struct carrel_error *err);
 

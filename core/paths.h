@@ -17,6 +17,10 @@
 #define CARREL_BINDIR "/usr/local/bin"
 #endif
 
+#ifndef CARREL_PAMDIR
+#define CARREL_PAMDIR "/usr/lib/security"
+#endif
+
 #define CARREL_CONF   CARREL_SYSCONFDIR "/carrel/carrel.conf"
 #define CARREL_KEEPER CARREL_LIBEXECDIR "/carrel/carrel-keeper"
 #define CARREL_SHELL  CARREL_BINDIR "/carrel-shell"

@@ -16,14 +16,14 @@
 #include "fs.h"
 #include "text.h"
 
-#define PATH_MAX_BYTES 64
-
 static const char *const directories[] = { "/usr/sbin", "/sbin", "/usr/bin", "/bin" };
 
-static int find_program(const char *name, char path[PATH_MAX_BYTES])
+int program_find(const char *name, char path[PROGRAM_PATH_MAX])
 {
+	if (name[0] == '/')
+		return text_format(path, PROGRAM_PATH_MAX, "%s", name);
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
-		if (text_format(path, PATH_MAX_BYTES, "%s/%s", directories[i], name) == 0 &&
+		if (text_format(path, PROGRAM_PATH_MAX, "%s/%s", directories[i], name) == 0 &&
 		    access(path, X_OK) == 0)
 			return 0;
 	return -ENOENT;
@@ -31,9 +31,9 @@ static int find_program(const char *name, char path[PATH_MAX_BYTES])
 
 bool program_exists(const char *name)
 {
-	char path[PATH_MAX_BYTES];
+	char path[PROGRAM_PATH_MAX];
 
-	return find_program(name, path) == 0;
+	return program_find(name, path) == 0;
 }
 
 /* In the child. Never returns. */
@@ -82,12 +82,13 @@ static int collect(int fd, int64_t deadline, char *text, size_t size)
 	}
 }
 
-int program_run(char *const argv[], int cwd_fd, int timeout_ms, struct carrel_error *err)
+int program_read(char *const argv[], int cwd_fd, int timeout_ms, char *text, size_t size,
+		 struct carrel_error *err)
 {
-	char path[PATH_MAX_BYTES], text[256], safe[256];
+	char path[PROGRAM_PATH_MAX], safe[256];
 	int pipe_fds[2], status = 0;
 
-	if (find_program(argv[0], path) < 0)
+	if (program_find(argv[0], path) < 0)
 		return error_set(err, ENOENT, "there is no program '%s'", argv[0]);
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return error_errno(err, "cannot make a pipe");
@@ -98,7 +99,7 @@ int program_run(char *const argv[], int cwd_fd, int timeout_ms, struct carrel_er
 	if (pid == 0)
 		become(path, argv, cwd_fd, theirs, self);
 	close_fd(&theirs);
-	int r = collect(ours, fs_now_ms() + timeout_ms, text, sizeof(text));
+	int r = collect(ours, fs_now_ms() + timeout_ms, text, size);
 	/* Our own child, not waited for yet: its pid cannot be anybody else's. */
 	if (r < 0)
 		(void)kill(pid, SIGKILL);
@@ -111,4 +112,11 @@ int program_run(char *const argv[], int cwd_fd, int timeout_ms, struct carrel_er
 	text[strcspn(text, "\n")] = '\0';
 	error_set(err, EIO, "'%s' failed: %s", argv[0], text_escape(safe, sizeof(safe), text));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
+int program_run(char *const argv[], int cwd_fd, int timeout_ms, struct carrel_error *err)
+{
+	char text[256];
+
+	return program_read(argv, cwd_fd, timeout_ms, text, sizeof(text), err);
 }

@@ -176,7 +176,7 @@ static int usage_of_project(int fd, struct storage_usage *usage, struct carrel_e
 	return 0;
 }
 
-static enum storage_method method_for(const struct limits *limits)
+enum storage_method storage_method_for(const struct limits *limits)
 {
 	_cleanup_close_ int fd = open(CARREL_USERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -195,7 +195,7 @@ int storage_usage(uid_t uid, const struct limits *limits, struct storage_usage *
 
 	*usage = (struct storage_usage){ STORAGE_PLAIN, UNIT_NONE, UNIT_NONE, UNIT_NONE, UNIT_NONE };
 	if (user_fd == -ENOENT) {
-		usage->method = method_for(limits);
+		usage->method = storage_method_for(limits);
 		return error_set(err, ENOENT, "uid %u has no files yet", uid);
 	}
 	if (user_fd < 0)

@@ -72,6 +72,9 @@ int storage_open(int user_fd, uid_t uid, struct carrel_error *err);
 int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
 			 struct carrel_error *err);
 
+/* What would keep to these limits (may be NULL: none) of a user who has no files yet. */
+enum storage_method storage_method_for(const struct limits *limits);
+
 struct storage_usage {
 	enum storage_method method;
 	uint64_t bytes, inodes;		    /* UNIT_NONE: not known */

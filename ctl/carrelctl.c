@@ -24,6 +24,8 @@ static const struct ctl_verb verbs[] = {
 	  verb_check },
 	{ "explain", NULL, "USER", "show what the policy says for one user, and where it says so", CTL_JSON,
 	  1, 1, false, verb_explain },
+	{ "doctor", NULL, "[USER]", "say what is wrong on this host, or for one user, and how to mend it",
+	  CTL_JSON, 0, 1, true, verb_doctor },
 	{ "list", NULL, "", "list the sessions", CTL_JSON, 0, 0, true, verb_list },
 	{ "show", NULL, "ID|USER", "show one session, or all of a user, with what they use of their limits",
 	  CTL_JSON, 1, 1, true, verb_show },
@@ -70,7 +72,6 @@ static const struct ctl_verb verbs[] = {
 	{ "version", NULL, "", "print the version", 0, 0, 0, false, verb_version },
 	{ "help", NULL, "[VERB]", "print this, or the usage of one verb", 0, 0, 2, false, verb_help },
 
-	{ .name = "doctor" },
 	{ .name = "enter" },
 };
 

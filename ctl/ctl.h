@@ -11,6 +11,7 @@
  *	image_*.c        the `image` verbs: import, fetch, busybox (what it is made from); make (how), extract (the confined
  *	                 child: archive, reader, layer), oci, bundle, tree, staging; list, verify, remove
  *	rootfs_*.c       the `rootfs` verbs; layer*.c walks and compares what they look at
+ *	doctor*.c        `doctor`: see doctor.h
  *
  * A verb reports what went wrong itself, once, and returns the exit status of the program.
  */
@@ -63,6 +64,7 @@ struct ctl_verb {
 
 int verb_apply(const struct ctl_args *args);
 int verb_check(const struct ctl_args *args);
+int verb_doctor(const struct ctl_args *args);
 int verb_explain(const struct ctl_args *args);
 int verb_faults(const struct ctl_args *args);
 int verb_gc(const struct ctl_args *args);

@@ -39,8 +39,10 @@ static void add_column(struct table *table, size_t i)
 	}
 	heading[n] = '\0';
 	bool right = column->flags & (TABLE_NUMBER | TABLE_RIGHT);
-	struct libscols_column *made = scols_table_new_column(table->scols, heading, 0,
-							      right && !table->json ? SCOLS_FL_RIGHT : 0);
+	int flags = table->json
+			    ? 0
+			    : (right ? SCOLS_FL_RIGHT : 0) | (column->flags & TABLE_WRAP ? SCOLS_FL_WRAP : 0);
+	struct libscols_column *made = scols_table_new_column(table->scols, heading, 0, flags);
 	if (!made) {
 		table->failed = true;
 		return;

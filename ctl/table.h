@@ -14,6 +14,7 @@ enum table_flag {
 	TABLE_NUMBER = 1 << 2, /* JSON number; right-aligned for people */
 	TABLE_BOOLEAN = 1 << 3,
 	TABLE_RIGHT = 1 << 4, /* right-aligned text */
+	TABLE_WRAP = 1 << 5,  /* sentences: on several lines where the terminal is too narrow */
 };
 
 struct table_column {

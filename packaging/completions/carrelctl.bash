@@ -6,9 +6,9 @@ _carrelctl() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='check explain list show top kill set apply faults gc image rootfs version help'
+		words='check explain doctor list show top kill set apply faults gc image rootfs version help'
 	elif [ "$verb" = help ] && [ "$COMP_CWORD" = 2 ]; then
-		words='check explain list show top kill set apply faults gc image rootfs version help'
+		words='check explain doctor list show top kill set apply faults gc image rootfs version help'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
 		words='import fetch build list verify remove'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = rootfs ]; then
@@ -28,7 +28,7 @@ _carrelctl() {
 			compopt -o filenames 2>/dev/null
 			return
 			;;
-		explain:*) words="--json $(compgen -u)" ;;
+		explain:* | doctor:*) words="--json $(compgen -u)" ;;
 		list:*) words=--json ;;
 		top:*)
 			case ${COMP_WORDS[COMP_CWORD - 1]} in
