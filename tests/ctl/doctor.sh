@@ -1,54 +1,11 @@
 # shellcheck shell=bash
 # carrelctl doctor: nothing to say of a good host; then one thing at a time is wrong, and it says which.
 
-conf=/etc/carrel/carrel.conf
-drop_in=/etc/ssh/sshd_config.d/50-carrel.conf
+# shellcheck source=tests/lib/doctor.sh
+. "$lib/doctor.sh"
 
 setup() {
-	prepare
-	add_user u1
-	cp /etc/ssh/sshd_config "$work/sshd_config.good"
-	grep -v pam_motd /etc/pam.d/sshd >"$work/pam.good"
-	ssh_as u1 true # so that there is a state to look at
-	nothing_left
-}
-
-mend() {
-	write_config <<<'covers = [ "@carrel" ];'
-	chmod 644 "$conf"
-	cp "$work/pam.good" /etc/pam.d/sshd
-	cp "$work/sshd_config.good" /etc/ssh/sshd_config
-	sed "s|/usr/bin/carrel-shell|$shell_path|" "$repo/config/sshd_config.d/50-carrel.conf" >"$drop_in"
-	usermod -s "$shell_path" u1
-}
-
-# What it then says is in $output.
-finds() { # STATUS RESULT WHAT REGEX [USER]
-	local status=$1 result=$2 what=$3 regex=$4
-	shift 4
-
-	expect_status "$status" carrelctl doctor "$@"
-	grep -qE "^$result +$what +.*$regex" <<<"$output" || fail "no $result of '$what' with '$regex': $output $errors"
-}
-
-problem() { # WHAT REGEX [USER]
-	finds 1 problem "$@"
-}
-
-warning() { # WHAT REGEX [USER]: and no problem
-	finds 0 warning "$@"
-}
-
-# The same where something is mounted over, which ends with the call. STEPS is for a shell.
-with() { # STEPS FUNCTION ARGUMENT…
-	local steps=$1 finder=$2
-	shift 2
-
-	carrelctl() {
-		unshare --mount --propagation private sh -ec "$steps"'; exec carrelctl "$@"' sh "$@"
-	}
-	"$finder" "$@"
-	unset -f carrelctl
+	prepare_doctor
 }
 
 test_a_good_host_has_no_problem() {
@@ -332,98 +289,4 @@ test_storage() {
 	chmod 700 /var/lib/carrel
 	write_config <<<'covers = [ "@carrel" ]; defaults = { user_limits = { disk = "1G"; }; };'
 	with 'rm -f /dev/loop-control' problem storage 'u1 .*need a disk image, and there are no loop devices'
-}
-
-# --- a user ---
-
-test_shell() {
-	mend
-	usermod -s /bin/bash u1
-	problem shell "u1 +locked out: covered, and the shell is '/bin/bash'"
-	problem shell "u1 +locked out: covered, and the shell is '/bin/bash'" u1
-	mend
-	write_config <<<'covers = [ "nobody-else" ];'
-	problem shell 'u1 +locked out: not sandboxed, and the shell is'
-}
-
-test_the_same_of_several_users_is_one_line() {
-	local n
-
-	mend
-	for n in 2 3 4 5; do useradd -M -s /bin/bash -G carrel "many$n"; done
-	problem shell 'many2, many3, many4 and 1 more +locked out'
-	expect_eq 1 "$(grep -c 'locked out' <<<"$output")"
-	for n in 2 3 4 5; do userdel "many$n"; done
-}
-
-test_image_of_a_user() {
-	mend
-	mv /var/lib/carrel/images/alpine /var/lib/carrel/images/other
-	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "other"; };'
-	problem image "u1 +locked out: image 'alpine' is not imported"
-	mv /var/lib/carrel/images/other /var/lib/carrel/images/alpine
-}
-
-test_limits() {
-	local limits='limits = { io = ( { device = "/proc"; read = "1M"; } ); };'
-
-	mend
-	write_config <<<"covers = [ \"@carrel\" ]; rules = ( { match = \"u1\"; $limits } );"
-	problem limits "u1 +locked out: limit 'limits.io' cannot be enforced"
-	write_config <<<"covers = [ \"@carrel\" ]; rules = ( { match = \"u1\"; $limits optional = [ \"limits.io\" ]; } );"
-	warning limits 'optional, and not kept here: limits.io'
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { $limits };"
-	problem cgroup "limit 'limits.io' cannot be enforced"
-}
-
-test_binds() {
-	local bind='{ source = "/srv/data"; target = "/data"; }'
-
-	mend
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { binds = ( $bind ); };"
-	problem binds "u1 +locked out: '/srv/data' at '/data'"
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { binds = ( ${bind/\}/optional = true; \}} ); };"
-	warning binds "goes without '/srv/data'"
-	mkdir -m 777 /srv/data /srv/data/below
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { binds = ( ${bind/data/data/below} ); };"
-	problem binds "'/srv/data/below'"
-	# A tmpfs of the throw-away host, unlike its /srv, can be idmapped.
-	mkdir -m 755 /run/source
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { binds = ( ${bind//\/srv\/data//run/source} ); };"
-	expect_status 0 carrelctl doctor u1
-	expect_match "ok +binds +u1 +'/run/source' at" "$output"
-	rm -r /srv/data /run/source
-}
-
-test_home_that_cannot_be_idmapped() {
-	local over='mount -t overlay -o lowerdir=/home/u1:/usr none /home/u1'
-
-	mend
-	with "$over" warning home 'u1 +~/.ssh is not shared'
-	write_config <<<'covers = [ "@carrel" ]; defaults = { home = "host"; };'
-	with "$over" problem home 'u1 +locked out: the filesystem of the home'
-}
-
-test_doors_of_a_host_home() {
-	mend
-	write_config <<<'covers = [ "@carrel" ]; defaults = { home = "host"; };'
-	sed -i 's/user_readenv=1//' /etc/pam.d/sshd
-	expect_status 0 carrelctl doctor u1
-	expect_no_match 'is open' "$(grep -v '^warning' <<<"$output")"
-	cp "$work/pam.good" /etc/pam.d/sshd
-	echo 'session required pam_env.so user_readenv=1' >/etc/pam.d/also
-	sed -i '/pam_carrel/i session include also' /etc/pam.d/sshd
-	problem home '/.pam_environment is open' u1
-	sed -i '/session include also/d; s/user_readenv=1//' /etc/pam.d/sshd
-	sed -i '1i PermitUserEnvironment yes' /etc/ssh/sshd_config
-	problem home '/.ssh/environment is open' u1
-	cp "$work/sshd_config.good" /etc/ssh/sshd_config
-	install -D /dev/null /var/spool/cron/crontabs/u1
-	problem home 'u1 .*a door elsewhere is open' u1
-	rm /var/spool/cron/crontabs/u1
-	[ -e /usr/sbin/sendmail ] || install -m 755 /bin/true /usr/sbin/sendmail
-	warning home '/.forward is open' u1
-	write_config <<<'covers = [ "@carrel" ]; defaults = { home = "host"; forced_command_ok = true; };'
-	usermod -s /bin/bash u1
-	problem home '/.profile is open' u1
 }
