@@ -51,7 +51,7 @@ answer_run() { # WAY USER
 	mark=$((mark + 1))
 	ask "$1" run "$2" >/dev/null 2>&1 </dev/null &
 	answer='no (off)'
-	if within 3 has_started "$1" "$2"; then
+	if within 9 has_started "$1" "$2"; then
 		kill_clients
 		within 2 connection_is_over "$2" || true # sshd waits for some of what is left
 		within 10 no_session_is_open || true

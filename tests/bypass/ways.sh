@@ -211,7 +211,7 @@ w_reach() {
 	tun=tun$(tunnel_of "$1")
 	ssh_from_client "$1" -w "any:${tun#tun}" 'sleep 10' </dev/null &
 	client=$!
-	for _ in {1..40}; do
+	for _ in {1..120}; do
 		sleep 0.05
 		[ "$(cat "/sys/class/net/$tun/carrier")" != 1 ] || {
 			echo of-the-host
@@ -224,8 +224,8 @@ w_reach() {
 
 # sshd listens for X11 clients on the loopback, from port 6010 on.
 X11_reach() {
-	DISPLAY=:7 ssh_from_client "$1" -Y 'sleep 2' </dev/null &
-	for _ in {1..30}; do
+	DISPLAY=:7 ssh_from_client "$1" -Y 'sleep 8' </dev/null &
+	for _ in {1..120}; do
 		sleep 0.05
 		[ -z "$(ss -Htln 'sport >= 6010 and sport < 6100')" ] || {
 			echo of-the-host
