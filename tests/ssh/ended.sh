@@ -194,10 +194,10 @@ test_what_was_read_and_written() {
 	expect_status 0 ssh_as u1 'dd if=/dev/zero of=/data/file bs=1M count=3 oflag=direct && dd if=/data/file of=/dev/null bs=1M iflag=direct && dd if=/data/file of=/dev/null bs=1M iflag=direct'
 	session=$(last_session)
 	write_config <<<'covers = [ "@carrel" ];'
-	wait_until 10 test ! -e "/run/carrel/sessions/$session"
+	wait_until 30 test ! -e "/run/carrel/sessions/$session"
 	umount "$work/disk"
 	nothing_left
-	wait_until 5 end_of "$session"
+	wait_until 30 end_of "$session"
 	line=$(end_of "$session")
 	(($(value_of written "$line") >= 3 << 20 && $(value_of written "$line") < 6 << 20)) || fail "3 MiB were written: $line"
 	(($(value_of read "$line") >= 6 << 20 && $(value_of read "$line") < 9 << 20)) || fail "6 MiB were read: $line"
