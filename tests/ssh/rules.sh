@@ -30,6 +30,10 @@ status_of() { # ID KEY
 	control "$1" status | sed -n "s/^$2=//p"
 }
 
+is_open() {
+	[ "$(status_of "$(session_ids u1)" state)" = open ]
+}
+
 last_end() { # the last session's line in syslog
 	syslog 'session ended: ' | grep -ao 'session ended: .*' | tail -n1
 }
@@ -58,8 +62,7 @@ test_input_after_the_warning_keeps_it() {
 	screen_login u1
 	screen_shows '\ncarrel: this session ends in 3 s'
 	screen_keys a
-	sleep 3.5 # past the end that was announced
-	expect_eq open "$(status_of "$(session_ids u1)" state)"
+	wait_until 30 is_open # when the end that was announced is past
 	# And it is warned again.
 	screen_shows 'ends in 3 s.*ends in 3 s'
 	screen_ends 125
