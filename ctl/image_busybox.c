@@ -39,9 +39,9 @@ static const struct {
 	mode_t mode;
 	const char *text;
 } files[] = {
-	{ "etc/passwd", 0644, "root:x:0:0:root:/root:/bin/sh\n" },
-	{ "etc/group", 0644, "root:x:0:\ntty:x:5:\nusers:x:100:\nnogroup:x:65533:\n" },
-	{ "etc/shadow", 0640, "root:*::0:::::\n" },
+	{ "etc/passwd", 0644, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n" },
+	{ "etc/group", 0644, "root:x:0:\ntty:x:5:\nusers:x:100:\nnogroup:x:65533:\nnobody:x:65534:\n" },
+	{ "etc/shadow", 0640, "root:*::0:::::\nnobody:!::0:::::\n" },
 	{ "etc/shells", 0644, "/bin/sh\n" },
 	{ "etc/profile", 0644,
 	  "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nPS1='\\u@\\h:\\w\\$ "

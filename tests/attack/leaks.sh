@@ -66,7 +66,7 @@ test_the_environment_is_made_and_not_inherited() {
 
 test_only_the_processes_of_the_sandbox_are_seen() {
 	expect_status 0 ssh_as u1 'for p in /proc/[0-9]*; do read -r line <$p/comm && echo $line; done | sort | tr "\n" " "; true'
-	expect_match '^carrel-init (sh |sort |tr )+$' "$output"
+	expect_match '^carrel-init (sh |sort |tr |exe )+$' "$output"
 	expect_status 1 ssh_as u1 "ls -d /proc/$(<"$work/sshd.pid")"
 	expect_status 1 ssh_as u1 "kill -0 $(<"$work/sshd.pid")"
 

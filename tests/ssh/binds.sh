@@ -66,8 +66,8 @@ test_owners() {
 	expect_eq "$(id -u u2)" "$(stat -c %u $data/shared/u2)"
 
 	binds "{ source = \"$data/shared\"; target = \"/shared\"; }" 'login_as = "user";'
-	expect_status 0 ssh_as u1 'echo 3 >/shared/three; stat -c %U:%u /shared/three /shared/private'
-	expect_eq "u1:$(id -u u1)"$'\n'"nobody:65534" "$output"
+	expect_status 0 ssh_as u1 'echo 3 >/shared/three; stat -c %U /shared/three; stat -c %u /shared/three /shared/private'
+	expect_eq u1$'\n'"$(id -u u1)"$'\n'65534 "$output"
 	expect_eq "$(id -u u1):$(id -g u1)" "$(stat -c %u:%g $data/shared/three)"
 	nothing_left
 }

@@ -27,12 +27,12 @@ test_what_is_written_is_gone_with_the_session() {
 	local before
 
 	before=$(on_disk)
-	expect_status 0 ssh_as u1 'ls /kept ~/kept 2>/dev/null; touch /new ~/new /usr/bin/new && rm /etc/motd /etc/hosts && mkdir /etc/d && ls / ~'
+	expect_status 0 ssh_as u1 'ls /kept ~/kept 2>/dev/null; touch /new ~/new /usr/bin/new && rm /etc/os-release && mkdir /etc/d && ls / ~'
 	expect_match 'new' "$output"
 	expect_no_match 'kept' "$output"
 	nothing_left
-	expect_status 0 ssh_as u1 'ls -d /new ~/new /usr/bin/new /etc/d 2>/dev/null; ls /etc/hosts'
-	expect_eq /etc/hosts "$output"
+	expect_status 0 ssh_as u1 'ls -d /new ~/new /usr/bin/new /etc/d 2>/dev/null; ls /etc/os-release'
+	expect_eq /etc/os-release "$output"
 	nothing_left
 	expect_eq "$before" "$(on_disk)" "the persistent state"
 	policy

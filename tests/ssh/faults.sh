@@ -228,10 +228,10 @@ test_a_full_tmpfs_does_not_cost_the_session() {
 	expect_eq alive "$output"
 	release_session
 
-	# The control: as good a victim as the writer, it is init. Then everybody is told why the session ended.
+	# The control: as a better victim than the writer, it is init. Then everybody is told why the session ended.
 	hold_session u1
 	echo 1000 >"/proc/$(init_of "$session")/oom_score_adj"
-	expect_status 125 in_session u1 "$session" "$writer"
+	expect_status 125 in_session u1 "$session" "${writer#*; }"
 	expect_eq 'carrel: the session ended: out of memory' "$errors"
 	wait "$client" || true
 	expect_match 'carrel: the session ended: out of memory' "$(cat "$work"/held.*)"
