@@ -105,16 +105,21 @@ test_refused_values_change_nothing() {
 	release_session
 }
 
-# What is in use and cannot be freed: version 1 refuses the value, and version 2 takes it and kills for it.
-test_less_memory_than_is_in_use() {
-	local before status=0
-
-	policy 'limits = { memory = "128M"; swap = "0"; pids = "50"; };'
+# A session with 40 MiB that cannot be freed.
+hold_memory() {
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'dd if=/dev/zero bs=40M count=1 2>/dev/null | { head -c 1 >/dev/null; echo up; sleep 1000; }
 		sleep 1000' >"$work/holder" 2>&1 </dev/null &
 	client=$!
 	wait_until 30 grep -q up "$work/holder"
 	session=$(session_ids u1)
+}
+
+# What is in use: version 1 refuses the value, and version 2 takes it and kills for it.
+test_less_memory_than_is_in_use() {
+	local before status=0
+
+	policy 'limits = { memory = "128M"; swap = "0"; pids = "50"; };'
+	hold_memory
 	before=$(memory_limit "$session")
 	carrelctl set u1 pids=60 memory=16M >"$work/set" 2>&1 || status=$?
 	if [ "$status" = 1 ]; then
@@ -134,11 +139,7 @@ test_what_was_changed_before_a_refusal_is_put_back() {
 	local status=0
 
 	policy 'limits = { memory = "128M"; swap = "0"; pids = "50"; cpus = "1"; }; user_limits = { memory = "256M"; swap = "0"; pids = "90"; };'
-	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'dd if=/dev/zero bs=40M count=1 2>/dev/null | { head -c 1 >/dev/null; echo up; sleep 1000; }
-		sleep 1000' >"$work/refused" 2>&1 </dev/null &
-	client=$!
-	wait_until 20 grep -q up "$work/refused"
-	session=$(session_ids u1)
+	hold_memory
 	carrelctl set u1 pids=30 cpus=0.5 user_limits.pids=80 user_limits.memory=16M >"$work/set" 2>&1 || status=$?
 	if [ "$status" = 1 ]; then
 		expect_match "limit 'user_limits.memory' was refused: more than that is in use" "$(<"$work/set")"
