@@ -346,12 +346,12 @@ static int parse(int argc, char **argv, struct request *request)
 /* Whoever started us may have had an odd state; sshd certainly has handlers and a mask of its own. */
 static void normalize_process(void)
 {
-	sigset_t none;
+	sigset_t stop;
 
 	for (int s = 1; s < NSIG; s++)
 		signal(s, s == SIGPIPE ? SIG_IGN : SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	supervise_signals(&stop);
+	sigprocmask(SIG_SETMASK, &stop, NULL);
 	umask(022);
 	prctl(PR_SET_DUMPABLE, 0);
 	if (chdir("/") < 0)

@@ -81,15 +81,19 @@ static enum ending run_ready(struct keeper *k, const struct pollfd *fds, size_t 
 	return first;
 }
 
+void supervise_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+}
+
 static int watch_signals(void)
 {
 	sigset_t stop;
 
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGHUP);
-	sigprocmask(SIG_BLOCK, &stop, NULL);
+	supervise_signals(&stop);
 	return signalfd(-1, &stop, SFD_CLOEXEC);
 }
 

@@ -4,6 +4,7 @@
 #ifndef CARREL_SUPERVISE_H
 #define CARREL_SUPERVISE_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "keeper.h"
@@ -44,6 +45,12 @@ struct source {
  * ready before the session ends.
  */
 struct source *supervise_add(struct keeper *k, const struct source *source);
+
+/*
+ * The signals that tell a keeper to stop. Blocked from its start: a session that is being opened when one comes (systemd stops the
+ * scope) is opened, and then ended as any other, by supervise().
+ */
+void supervise_signals(sigset_t *set);
 
 /*
  * Returns when a source ends the session; supervise itself watches init, the process that opened the session (by its pidfd:

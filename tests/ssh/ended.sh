@@ -74,6 +74,29 @@ test_a_signal_to_the_keeper() {
 	expect_end signal
 }
 
+# A session that is being opened when the signal comes is opened, and ended as any other: its login is none that failed.
+test_a_signal_to_a_keeper_that_is_opening() {
+	local lock login user
+
+	user=/var/lib/carrel/users/$(id -u u1)
+	exec {lock}<"$user"
+	flock -x "$lock"
+	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'echo up; exec sleep 100000' >"$work/opening" 2>&1 </dev/null &
+	login=$!
+	wait_until 30 waits_for "$user"
+	pkill -TERM -x carrel-keeper
+	exec {lock}<&-
+	wait "$login" || true
+	expect_no_match 'could not be started' "$(<"$work/opening")"
+	session=$(last_session)
+	nothing_left
+	expect_match 'how=signal ' "$(end_of "$session")"
+}
+
+waits_for() { # DIRECTORY: that the keeper has opened, and somebody else has locked
+	find "/proc/$(pgrep -x carrel-keeper)/fd" -lname "$1" | grep -q .
+}
+
 test_the_death_of_sshd() {
 	hold_session u1
 	kill -KILL "$(monitor_of "$session")"
