@@ -21,8 +21,8 @@
 
 /* A session at its processor limit may take a while to pass on why it ends. init waits for 1000 of them. */
 #define TELL_TIMEOUT_MS 1500
-/* The kernel ends every process of the sandbox before init is dead. */
-#define DEATH_TIMEOUT_MS 2000
+/* The kernel ends every process of the sandbox before init is dead, and frees what a tmpfs held. */
+#define DEATH_TIMEOUT_MS 10000
 
 enum ending ending_refine(struct keeper *k, enum ending ending)
 {
@@ -51,7 +51,7 @@ void ending_tell(struct keeper *k, enum ending ending)
 		break;
 	case ENDING_MEMORY:
 		/* init, which would say it, is dead. */
-		slot_note_end(k->record.id, "the session ended: out of memory");
+		slot_note_end("the session ended: out of memory");
 		break;
 	default:
 		break;

@@ -71,7 +71,7 @@ int init_send(int fd, const void *message, size_t size);
  * init_report.c: a command has ended, which its carrel-shell is told when the keeper has looked whether it met a limit
  * (report_told), or after REPORT_MS (report_overdue).
  */
-#define REPORT_MS 500
+#define REPORT_MS 3000
 void report_end(struct server *s, pid_t pid, int status);
 void report_told(struct server *s, uint32_t look);
 void report_overdue(struct server *s);

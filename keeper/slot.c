@@ -260,21 +260,24 @@ static int make_record(struct keeper *k, int dir_fd, struct carrel_error *err)
 	return session_write(k->record_fd, r, err);
 }
 
+/* SESSION_ENDED, locked until the keeper ends. One keeper, one session; init does not inherit it. */
+static int ended_fd = -EBADF;
+
 /* For everybody to read: the name of the session is not a secret of its user's. */
 static int make_ended(int dir_fd, const char *id, struct carrel_error *err)
 {
-	_cleanup_close_ int fd = openat(dir_fd, SESSION_ENDED,
-					O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-
-	return fd < 0 ? error_errno(err, "cannot make '%s' of session '%s'", SESSION_ENDED, id) : 0;
+	ended_fd = openat(dir_fd, SESSION_ENDED, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (ended_fd < 0)
+		return error_errno(err, "cannot make '%s' of session '%s'", SESSION_ENDED, id);
+	(void)flock(ended_fd,
+		    LOCK_EX | LOCK_NB); /* without it carrel-shell waits a little too long, at most */
+	return 0;
 }
 
-void slot_note_end(const char *id, const char *why)
+void slot_note_end(const char *why)
 {
-	char path[64];
-
-	if (text_format(path, sizeof(path), CARREL_SESSIONS "/%s/" SESSION_ENDED, id) == 0)
-		(void)fs_write_at(AT_FDCWD, path, why);
+	if (ended_fd >= 0)
+		(void)!write(ended_fd, why, strlen(why));
 }
 
 static int make_directory(struct keeper *k, struct carrel_error *err)

@@ -30,7 +30,7 @@ int slot_remove(const char *id, struct carrel_error *err);
  * Why the session ends, in words for its users, for a carrel-shell that init could not tell. Left in SESSION_ENDED, which
  * carrel-shell holds open, and so can read when slot_remove has removed it.
  */
-void slot_note_end(const char *id, const char *why);
+void slot_note_end(const char *why);
 
 /* How many sessions of the user are live besides `except` (may be NULL). The lock is held. */
 int slot_count(uid_t uid, const char *except, struct carrel_error *err);

@@ -23,10 +23,10 @@
 #define INTERVAL_MS 1000 /* between two reports of one kind */
 #define SHARED_MS \
 	60000 /* the same where others of the group are told as well, for what may be the doing of one */
-#define RECHECK_MS  50	 /* when a process may just be being killed */
-#define QUIET_MS    50	 /* not looking again so soon bounds what a storm of faults costs */
-#define SILENT_MS   2000 /* where the kernel does not notify */
-#define LATELY_MS   2000
+#define RECHECK_MS  50	  /* when a process may just be being killed */
+#define QUIET_MS    50	  /* not looking again so soon bounds what a storm of faults costs */
+#define SILENT_MS   2000  /* where the kernel does not notify */
+#define LATELY_MS   10000 /* a death that takes its time was this long ago at most */
 #define DISK_MS	    5000
 #define DISK_LOW_MS 1000	/* when an eighth or less is left */
 #define DISK_FULL   (64 * 1024) /* bytes left: the last few blocks fit nothing */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +14,8 @@
 #include "core/session.h"
 #include "core/text.h"
 
-#define WAIT_MS 1000 /* a keeper that was killed says nothing and removes nothing */
+/* A keeper that is busy with a dying sandbox; one that was killed is not waited for. */
+#define WAIT_MS 15000
 #define STEP_MS 5
 
 static int file = -EBADF;
@@ -25,14 +28,21 @@ void ended_open(const char *id)
 		file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* The keeper has it locked as long as it lives. */
+static bool may_still_be_said(void)
+{
+	struct stat st;
+
+	return file >= 0 && fstat(file, &st) == 0 && st.st_size == 0 && st.st_nlink > 0 &&
+	       flock(file, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
 /* The keeper writes it before it removes it, and a file that is removed can still be read. */
 const char *ended_reason(char *text, size_t size, const char *otherwise)
 {
 	int64_t deadline = fs_now_ms() + WAIT_MS;
-	struct stat st;
 
-	while (file >= 0 && fstat(file, &st) == 0 && st.st_size == 0 && st.st_nlink > 0 &&
-	       fs_now_ms() < deadline)
+	while (may_still_be_said() && fs_now_ms() < deadline)
 		(void)poll(NULL, 0, STEP_MS);
 	ssize_t n = file < 0 ? -1 : pread(file, text, size - 1, 0);
 	if (n <= 0)

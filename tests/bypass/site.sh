@@ -53,7 +53,7 @@ is_elsewhere() {
 }
 
 on_client() { # COMMAND…
-	timeout -k 1 10 nsenter --net="/proc/$client_pid/ns/net" -- "$@"
+	timeout -k 1 60 nsenter --net="/proc/$client_pid/ns/net" -- "$@"
 }
 
 make_repository() { # FOLDER FILE

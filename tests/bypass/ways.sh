@@ -54,7 +54,7 @@ can_be_asked() { # WAY QUESTION
 shell_command() {
 	{
 		printf '%s\nexit\n' "$2"
-		[[ "$2" != *sleep* ]] || sleep 10
+		[[ "$2" != *sleep* ]] || sleep 60
 	} | ssh_from_client "$1" -tt
 }
 
@@ -209,14 +209,14 @@ w_reach() {
 	local tun client
 
 	tun=tun$(tunnel_of "$1")
-	ssh_from_client "$1" -w "any:${tun#tun}" 'sleep 10' </dev/null &
+	ssh_from_client "$1" -w "any:${tun#tun}" 'sleep 6' </dev/null &
 	client=$!
-	for _ in {1..120}; do
-		sleep 0.05
+	while kill -0 "$client" 2>/dev/null; do
 		[ "$(cat "/sys/class/net/$tun/carrier")" != 1 ] || {
 			echo of-the-host
 			break
 		}
+		sleep 0.05
 	done
 	kill_clients
 	wait "$client" || true
@@ -224,16 +224,19 @@ w_reach() {
 
 # sshd listens for X11 clients on the loopback, from port 6010 on.
 X11_reach() {
-	DISPLAY=:7 ssh_from_client "$1" -Y 'sleep 8' </dev/null &
-	for _ in {1..120}; do
-		sleep 0.05
+	local client
+
+	DISPLAY=:7 ssh_from_client "$1" -Y 'sleep 6' </dev/null &
+	client=$!
+	while kill -0 "$client" 2>/dev/null; do
 		[ -z "$(ss -Htln 'sport >= 6010 and sport < 6100')" ] || {
 			echo of-the-host
 			break
 		}
+		sleep 0.05
 	done
 	kill_clients
-	wait
+	wait "$client" || true
 }
 
 agent_command() {

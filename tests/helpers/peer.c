@@ -22,7 +22,7 @@
 
 #include "background.h"
 
-#define PATIENCE_S 10
+#define PATIENCE_S 30
 
 union address {
 	struct sockaddr any;

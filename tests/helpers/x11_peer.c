@@ -24,7 +24,7 @@
 
 #define METHOD	   "MIT-MAGIC-COOKIE-1"
 #define COOKIE_MAX 64
-#define PATIENCE_S 10
+#define PATIENCE_S 30
 
 /* The first message of the X11 protocol, little-endian; method and cookie follow, each padded to four bytes. */
 struct hello {
