@@ -285,6 +285,7 @@ test_a_full_session_among_others() {
 	policy "memory = \"${small}M\";" 40
 	hold_session u1
 	beside=$session held=$client
+	rm -f "$work/hog" # the one of the test before
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'hog forks 300' >"$work/hog" 2>&1 </dev/null &
 	client=$!
 	wait_until 30 grep -q '^refused' "$work/hog"

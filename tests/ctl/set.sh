@@ -107,6 +107,7 @@ test_refused_values_change_nothing() {
 
 # A session with 40 MiB that cannot be freed.
 hold_memory() {
+	rm -f "$work/holder" # the one of the test before
 	ssh "${ssh_options[@]}" -l u1 127.0.0.1 'dd if=/dev/zero bs=40M count=1 2>/dev/null | { head -c 1 >/dev/null; echo up; sleep 1000; }
 		sleep 1000' >"$work/holder" 2>&1 </dev/null &
 	client=$!

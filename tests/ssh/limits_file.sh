@@ -201,6 +201,7 @@ test_the_end_while_somebody_waits() {
 
 	hold_session u1
 	keeper=$(keeper_of "$session")
+	rm -f "$work/reader" # the one of the test before
 	inside "$when_told cat $limits_file" >"$work/reader" 2>&1 </dev/null &
 	wait_until 30 grep -qx up "$work/reader"
 	sleep 0.3
