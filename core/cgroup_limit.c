@@ -294,9 +294,9 @@ static bool has_v2(const struct cgroup_tree *tree)
  * A level that was there may have other sessions in it, and these may use more than a limit that the policy has lowered
  * meanwhile, which the kernel then refuses. That is for `carrelctl apply`, and no reason to refuse a login.
  */
-static int ensure_level(struct cgroup_tree *tree, struct cgroup_level *level, struct carrel_error *err)
+static int ensure_level(struct cgroup_tree *tree, struct cgroup_level *level, bool was_there,
+			struct carrel_error *err)
 {
-	bool was_there = is_complete(tree, level->name);
 	struct carrel_error making = { 0 };
 	struct cgroup_values values;
 	struct changes all = { 0 };
@@ -305,7 +305,7 @@ static int ensure_level(struct cgroup_tree *tree, struct cgroup_level *level, st
 	int r = cgroup_values(tree, level, &values, err);
 	if (r < 0)
 		return r;
-	if (!was_there)
+	if (!is_complete(tree, level->name))
 		made = make_group(tree, level->name, level, &values, &making);
 	if (made < 0 && !cgroup_exists(tree, level->name))
 		return error_set(err, making.code, "%s", making.msg);
@@ -325,21 +325,26 @@ int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t 
 		  struct carrel_error *err)
 {
 	struct cgroup_level *session = &levels[count - 1];
+	bool was_there[CGROUP_LEVELS_MAX];
 	int r = -ENOENT;
 
+	for (size_t i = 0; i < count; i++)
+		was_there[i] = is_complete(tree, levels[i].name);
+	/* Where the create makes the parents, it is left to it: that costs half. */
+	size_t first = has_v2(tree) ? 0 : count - 1;
 	/*
 	 * The last session of a user, or of a budget, removes the level above it at any moment up to our making of one below, and
 	 * then that comes without its limits. So look once more when it can no longer go.
 	 */
 	for (int attempt = 0; attempt < CREATE_ATTEMPTS && r < 0; attempt++) {
 		r = has_v2(tree) ? make_parents(tree, levels[0].name, err) : 0;
-		for (size_t i = 0; i < count && r == 0; i++)
-			r = ensure_level(tree, &levels[i], err);
+		for (size_t i = first; i < count && r == 0; i++)
+			r = ensure_level(tree, &levels[i], was_there[i], err);
 		if (cgroup_exists(tree, session->name))
 			break;
 	}
 	for (size_t i = 0; i + 1 < count && r == 0; i++)
-		r = ensure_level(tree, &levels[i], err);
+		r = ensure_level(tree, &levels[i], was_there[i], err);
 	if (r < 0)
 		cgroup_remove(tree, session->name, 0, NULL);
 	return r;
