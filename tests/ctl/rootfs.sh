@@ -7,7 +7,7 @@
 
 setup() {
 	prepare_versions u1 u2
-	ssh_as u1 true
+	inside u1 true
 }
 
 # The whole of a user's root filesystem and home as they see it, as text.

@@ -51,7 +51,7 @@ prepare_versions() { # [USER…]
 	[ $# = 0 ] || state=$users/$(id -u "$1")
 }
 
-# A login, and its end: the client is back before all of it is gone.
+# A login, and its end: the client is back before all of it is gone, and what it asked for is carried out.
 inside() { # USER COMMAND
 	local status=0
 
@@ -60,8 +60,9 @@ inside() { # USER COMMAND
 	return $status
 }
 
-no_session() { # USER
-	[ -z "$(session_ids "$1")" ]
+no_session() { # USER: and nobody who is busy with their files
+	[ -z "$(session_ids "$1")" ] || return 1
+	[ ! -d "$users/$(id -u "$1")" ] || flock -n "$users/$(id -u "$1")" true
 }
 
 ctl() {
