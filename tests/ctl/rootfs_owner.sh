@@ -44,7 +44,7 @@ test_not_while_the_old_account_is_logged_in() {
 	sed -i "s/^u3:/x3:/" /etc/passwd /etc/shadow
 	sed -i 's/\bu3\b/u3,x3/' /etc/group
 	install -d /home/x3
-	expect_status 254 inside x3 true
+	expect_status 254 ssh_as x3 true
 	expect_syslog "uid $uid was user 'u3' before, who is still logged in"
 	sed -i "s/^x3:/u3:/" /etc/passwd /etc/shadow
 	release_session
