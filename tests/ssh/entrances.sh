@@ -113,7 +113,7 @@ test_su_to_others_is_as_ever() {
 }
 
 test_login() {
-	screen_open login -f u1
+	screen_open "$repo/tests/helpers/console.py" login -f u1
 	screen_shows "$screen_prompt"
 	screen_type 'clear; tty; grep ^ID= /etc/os-release; hostname'
 	case $TEST_IMAGE_KIND in
@@ -137,7 +137,7 @@ test_su_without_the_module() {
 
 test_login_without_the_module() {
 	sed -i '/pam_carrel/s/^/#/' /etc/pam.d/login
-	screen_open login -f u1
+	screen_open "$repo/tests/helpers/console.py" login -f u1
 	screen_shows 'carrel: no session: .*\n'
 	screen_shows 'ended with'
 	screen_close
@@ -151,6 +151,7 @@ test_runuser() {
 }
 
 test_sudo() {
+	grep -qw -- "$HOSTNAME" /etc/hosts || echo "127.0.0.1 $HOSTNAME" >>/etc/hosts # or sudo says that it is not there
 	expect_refused sudo -i -u u1 touch $mark
 	expect_refused env SHELL="$shell_path" sudo -s -u u1 touch $mark # the shell is the caller's choice
 }

@@ -36,6 +36,7 @@ mount_image() { # FILE DIRECTORY
 	[ -e /dev/loop-control ] || mknod -m 600 /dev/loop-control c 10 237
 	for _ in 1 2 3 4 5; do
 		device=$(losetup --find)
+		device=${device%% *} # "(lost)" where there is no such node
 		[ -e "$device" ] || mknod -m 600 "$device" b 7 "${device#/dev/loop}"
 		losetup "$device" "$1" || continue
 		mount -t ext4 "$device" "$2"

@@ -185,8 +185,13 @@ test_a_terminal_in_the_terminal() {
 }
 
 test_tmux_inside() {
+	local dir files=(usr/lib/locale/C.utf8)
+
+	for dir in /lib/terminfo/[st] /usr/share/terminfo/[st]; do # Debian 12 and 13
+		[ ! -d "$dir" ] || files+=("${dir#/}")
+	done
 	install_inside tmux
-	tar -C / -ch lib/terminfo/s lib/terminfo/t usr/lib/locale/C.utf8 | ssh_as u1 'tar -x -C /'
+	tar -C / -ch "${files[@]}" | ssh_as u1 'tar -x -C /'
 	screen_login u1
 	screen_type 'clear; tmux -u'
 	screen_shows '\n\[0\] 0:[^\n]*\n$'
