@@ -36,26 +36,33 @@ enum ending ending_refine(struct keeper *k, enum ending ending)
 	return killed && watch_killed_lately() ? ENDING_MEMORY : ending;
 }
 
-void ending_tell(struct keeper *k, enum ending ending)
+static const char *reason_of(enum ending ending)
 {
 	switch (ending) {
 	case ENDING_ADMIN:
-		notice_end(k, TELL_TIMEOUT_MS, "the session was ended by the administrator");
-		break;
+		return "the session was ended by the administrator";
 	case ENDING_SIGNAL:
-		notice_end(k, TELL_TIMEOUT_MS, "the session was ended because this host is being stopped");
-		break;
+		return "the session was ended because this host is being stopped";
 	case ENDING_IDLE:
 	case ENDING_LIFETIME:
-		notice_end(k, TELL_TIMEOUT_MS, guard_reason());
-		break;
+		return guard_reason();
 	case ENDING_MEMORY:
-		/* init, which would say it, is dead. */
-		slot_note_end("the session ended: out of memory");
-		break;
+		return "the session ended: out of memory";
 	default:
-		break;
+		return NULL;
 	}
+}
+
+/* In the file for a carrel-shell that init did not tell: it is dead, or had no time to. */
+void ending_tell(struct keeper *k, enum ending ending)
+{
+	const char *reason = reason_of(ending);
+
+	if (!reason)
+		return;
+	slot_note_end(reason);
+	if (ending != ENDING_MEMORY)
+		notice_end(k, TELL_TIMEOUT_MS, reason);
 }
 
 static void report(const struct session_record *record, enum ending ending, int64_t duration_ms,

@@ -24,6 +24,7 @@
 #define SHARED_MS \
 	60000 /* the same where others of the group are told as well, for what may be the doing of one */
 #define RECHECK_MS  50	  /* when a process may just be being killed */
+#define DYING_MS    100	  /* until it has freed its memory: a message into a full session may cost one more */
 #define QUIET_MS    50	  /* not looking again so soon bounds what a storm of faults costs */
 #define SILENT_MS   2000  /* where the kernel does not notify */
 #define LATELY_MS   10000 /* a death that takes its time was this long ago at most */
@@ -50,7 +51,7 @@ static struct {
 	struct watch_groups groups;
 	int kmsg;
 	struct pending pending[KINDS];
-	int64_t disk_at, recheck_at;
+	int64_t disk_at, recheck_at, dying_until;
 	bool full[KINDS];  /* disk and inodes: told, and still so */
 	int64_t killed_at; /* when a process of the session was last seen to have been killed, or 0 */
 	int64_t stopped;
@@ -85,8 +86,10 @@ static void look_at_memory(const struct keeper *k, int64_t now)
 	if (!killed)
 		return;
 	watch.killed_at = now;
-	if (!p->count)
+	if (!p->count) {
 		p->process[0] = '\0';
+		watch.dying_until = now + DYING_MS;
+	}
 	add(KIND_MEMORY, level, killed);
 	kmsg_read(watch.kmsg, k->record.cgroup, k->ids.uid_base, killed, add_victim, p->process);
 }
@@ -202,8 +205,11 @@ static void tell(struct keeper *k, enum kind kind, int64_t now)
 	p->count = 0;
 }
 
-/* Tell what may be told by now. Returns when there is something to do again. */
-static int64_t tell_due(struct keeper *k, int64_t now)
+/*
+ * Tell what may be told by now. `is_dead`: who was killed, most likely, since a command has just ended. Returns when there
+ * is something to do again.
+ */
+static int64_t tell_due(struct keeper *k, int64_t now, bool is_dead)
 {
 	int64_t next = watch.disk_at < watch.recheck_at ? watch.disk_at : watch.recheck_at;
 
@@ -211,10 +217,13 @@ static int64_t tell_due(struct keeper *k, int64_t now)
 		next = now + SILENT_MS;
 	for (int i = 0; i < KINDS; i++) {
 		struct pending *p = &watch.pending[i];
-		if (p->count && now >= p->not_before)
+		int64_t when = p->not_before;
+		if (i == KIND_MEMORY && !is_dead && when < watch.dying_until)
+			when = watch.dying_until;
+		if (p->count && now >= when)
 			tell(k, (enum kind)i, now);
-		if (p->count && p->not_before < next)
-			next = p->not_before;
+		else if (p->count && when < next)
+			next = when;
 	}
 	return next;
 }
@@ -233,7 +242,7 @@ static enum ending run(struct keeper *k, struct source *self, short revents)
 	int64_t now = fs_now_ms();
 
 	look(k, now, false);
-	self->due = tell_due(k, now);
+	self->due = tell_due(k, now, false);
 	self->fd = revents ? -EBADF : watch.groups.epoll;
 	if (revents && self->due > now + QUIET_MS)
 		self->due = now + QUIET_MS;
@@ -245,7 +254,7 @@ void watch_now(struct keeper *k)
 	int64_t now = fs_now_ms(), due;
 
 	look(k, now, true);
-	due = tell_due(k, now);
+	due = tell_due(k, now, true);
 	if (watch.source && due < watch.source->due)
 		watch.source->due = due;
 }
