@@ -269,8 +269,8 @@ static int make_ended(int dir_fd, const char *id, struct carrel_error *err)
 	ended_fd = openat(dir_fd, SESSION_ENDED, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (ended_fd < 0)
 		return error_errno(err, "cannot make '%s' of session '%s'", SESSION_ENDED, id);
-	(void)flock(ended_fd,
-		    LOCK_EX | LOCK_NB); /* without it carrel-shell waits a little too long, at most */
+	/* Without the lock carrel-shell does not wait, and may not hear the reason. */
+	(void)flock(ended_fd, LOCK_EX | LOCK_NB);
 	return 0;
 }
 
