@@ -27,14 +27,16 @@ has_sessions() { # USER COUNT
 	[ "$(carrelctl list | awk -v user="$1" '$2 == user && $3 == "live"' | wc -l)" = "$2" ]
 }
 
-# A login that stays. Its ssh's pid is then in $client.
+# A login that stays, with its command running. Its ssh's pid is then in $client.
 log_in() { # USER
 	local before
 
 	before=$(sessions_of "$1" | wc -l)
-	(trap - ERR && ssh_as "$1" 'sleep 100') >/dev/null 2>&1 &
+	rm -f "$work/up"
+	(trap - ERR && ssh_as "$1" 'echo up; exec sleep 100') >"$work/up" 2>&1 &
 	client=$!
-	wait_until 30 has_sessions "$1" $((before + 1))
+	wait_until 30 grep -qx up "$work/up" # a session is listed before its login is let in
+	has_sessions "$1" $((before + 1))
 }
 
 test_no_session() {
