@@ -14,7 +14,6 @@
 #include "cleanup.h"
 #include "keyed.h"
 #include "state.h"
-#include "storage.h"
 
 #define JOURNAL "journal"
 #define OLD	".old"
@@ -187,6 +186,16 @@ static int find_temporaries(int user_fd, bool remove)
 	return count;
 }
 
+/* Returns `result` or, when all went well so far, -errno. */
+static int give_back(struct change *c, int result, struct carrel_error *err)
+{
+	struct carrel_error later = { 0 };
+
+	if (c->storage_fd < 0 || storage_give_back(&c->room, c->storage_fd, &later) == 0 || result < 0)
+		return result;
+	return error_set(err, later.code, "%s", later.msg);
+}
+
 bool change_pending(int user_fd)
 {
 	return faccessat(user_fd, JOURNAL, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
@@ -208,9 +217,12 @@ int change_recover(int user_fd, uid_t uid, struct carrel_error *err)
 	c.storage_fd = storage_open(user_fd, uid, err);
 	if (c.storage_fd < 0)
 		return c.storage_fd;
-	r = c.committed ? carry_out(&c, err) : 0;
+	r = storage_make_room(&c.room, user_fd, c.storage_fd, err);
+	if (r == 0 && c.committed)
+		r = carry_out(&c, err);
 	if (r == 0)
 		r = finish(&c, err);
+	r = give_back(&c, r, err);
 	close_fd(&c.storage_fd);
 	return r < 0 ? error_context(err, "a change of the root filesystem was interrupted and cannot be %s",
 				     c.committed ? "finished" : "undone")
@@ -230,7 +242,8 @@ int change_begin(struct change *c, int user_fd, uid_t uid, const char *verb, str
 	r = write_journal(c, err);
 	if (r < 0 || strcmp(verb, CHANGE_DROP) == 0)
 		return r;
-	c->staging_fd = fs_ensure_dir_at(c->storage_fd, STAGING, 0700, 0, 0, err);
+	r = storage_make_room(&c->room, user_fd, c->storage_fd, err);
+	c->staging_fd = r < 0 ? r : storage_stage(&c->room, c->storage_fd, STAGING, err);
 	return c->staging_fd < 0 ? c->staging_fd : 0;
 }
 
@@ -239,6 +252,9 @@ int change_end(struct change *c, int result, struct carrel_error *err)
 	struct carrel_error later = { 0 };
 	int r = result;
 
+	/* What takes the place of something else may be more, and is then all that can be written. */
+	if (r == 0 && strcmp(c->verb, CHANGE_SNAPSHOT) == 0)
+		r = storage_fits(&c->room, c->storage_fd, err);
 	if (r == 0 && c->staging_fd >= 0 && syncfs(c->storage_fd) < 0)
 		r = error_errno(err, "cannot write the files of uid %u to disk", c->uid);
 	if (r == 0) {
@@ -253,6 +269,7 @@ int change_end(struct change *c, int result, struct carrel_error *err)
 	} else if (c->storage_fd >= 0) {
 		(void)finish(c, &later); /* else by the next one */
 	}
+	r = give_back(c, r, err);
 	close_fd(&c->staging_fd);
 	close_fd(&c->storage_fd);
 	return r;

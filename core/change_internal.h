@@ -5,6 +5,7 @@
 #define CARREL_CHANGE_INTERNAL_H
 
 #include "change.h"
+#include "storage.h"
 
 #define STAGING	  ".staging"
 #define SNAPSHOTS "snapshots"
@@ -23,6 +24,7 @@ struct change {
 	uid_t uid;
 	int storage_fd;
 	int staging_fd; /* root's, 0700, empty at first; not opened for CHANGE_DROP */
+	struct storage_room room;
 };
 
 /* Recover, then step 1. To be ended with change_end also when it fails. */

@@ -6,7 +6,7 @@
  * are. A user who has an image keeps it. Without limits and without quotas the directory is CARREL_USERS/UID itself.
  *
  *	storage.c        what carrelctl asks for: open, apply, usage
- *	storage_mount.c  what a login needs: directories, room for the login itself, limits
+ *	storage_mount.c  what a login needs: directories, room for the login itself, limits; and a change (change.h)
  *	storage_image.c  into an image, and from one to another
  */
 #ifndef CARREL_STORAGE_H
@@ -62,6 +62,29 @@ int storage_settle(struct storage *s, int dir, struct carrel_error *err);
  * open. Returns a descriptor, or -errno.
  */
 int storage_open(int user_fd, uid_t uid, struct carrel_error *err);
+
+/* What a change makes use of, beyond the limits. */
+struct storage_room {
+	bool in_image;
+	bool raised; /* the project's limits are */
+	uint32_t project;
+	uint64_t bytes, inodes; /* its limits as they were; UNIT_NONE: no limit */
+};
+
+/*
+ * Room for a few directories and names, also for a user at their limits, until storage_give_back(), which is to be called also
+ * when this fails. Killed before it, the next login does it. `user_fd` and `dir` as for storage_open. 0 or -errno.
+ */
+int storage_make_room(struct storage_room *room, int user_fd, int dir, struct carrel_error *err);
+
+/* Make the directory dir/name, root's: what is made in it counts for the user. Descriptor or -errno. */
+int storage_stage(const struct storage_room *room, int dir, const char *name, struct carrel_error *err);
+
+/* Whether all is within the limits as they were. 0, -EDQUOT, or -errno. */
+int storage_fits(const struct storage_room *room, int dir, struct carrel_error *err);
+
+/* 0 or -errno. */
+int storage_give_back(const struct storage_room *room, int dir, struct carrel_error *err);
 
 /*
  * Bring a user's storage to these limits now, with sessions live or without, however long that takes. The caller has the user's lock,

@@ -15,12 +15,14 @@
 #include "units.h"
 
 /*
- * Mounting the overlay and what init does in the rootfs takes a few files and blocks. A project's limits are that much higher
- * meanwhile; an image has files in it that are removed before and made anew after.
+ * Mounting the overlay and what init does in the rootfs takes a few files and blocks, and so do the directories of a change. A
+ * project's limits are that much higher meanwhile; an image has files in it that are removed before and made anew after.
  */
 #define RESERVE	       "reserve"
 #define RESERVE_BYTES  (128 * 1024)
 #define RESERVE_INODES 20
+/* xfs wants room for the worst case of a new name: some 50 of its blocks, which have up to 64 KiB. */
+#define PROJECT_ROOM (4 * 1024 * 1024)
 
 #define SCRATCH "adopt" /* see project_adopt() */
 
@@ -149,6 +151,13 @@ static uint64_t with_room(uint64_t limit, uint64_t used, uint64_t room)
 	return (limit > used ? limit : used) + room;
 }
 
+static int raise_limits(int dir, uint32_t id, uint64_t bytes, uint64_t inodes,
+			const struct project_usage *now, struct carrel_error *err)
+{
+	return project_set_limits(dir, id, with_room(bytes, now->bytes, PROJECT_ROOM),
+				  with_room(inodes, now->inodes, RESERVE_INODES), err);
+}
+
 /* Limits with room for the login, where there is a project. */
 static int prepare_project(struct storage *s, int dir, bool fresh, struct carrel_error *err)
 {
@@ -164,10 +173,7 @@ static int prepare_project(struct storage *s, int dir, bool fresh, struct carrel
 	int r = storage_claim(s, dir, &id, err);
 	if (r == 0)
 		r = project_usage(dir, id, &now, err);
-	if (r < 0)
-		return r;
-	return project_set_limits(dir, id, with_room(s->limits->disk, now.bytes, RESERVE_BYTES),
-				  with_room(s->limits->inodes, now.inodes, RESERVE_INODES), err);
+	return r < 0 ? r : raise_limits(dir, id, s->limits->disk, s->limits->inodes, &now, err);
 }
 
 static int mount_image(struct storage *s, int have, struct carrel_error *err)
@@ -232,7 +238,7 @@ int storage_settle(struct storage *s, int dir, struct carrel_error *err)
 
 		int r = s->mounted ? 0 : storage_refit_live(s, dir, &later);
 		if (r < 0 && r != -EBUSY)
-			return error_context(err, "%s", later.msg);
+			return error_set(err, later.code, "%s", later.msg);
 		if (r < 0)
 			memcpy(s->note, later.msg, sizeof(s->note));
 		make_reserve(dir);
@@ -248,4 +254,61 @@ int storage_settle(struct storage *s, int dir, struct carrel_error *err)
 			 "last session has "
 			 "ended",
 			 s->uid);
+}
+
+/* --- changes (change.h) --- */
+
+int storage_make_room(struct storage_room *room, int user_fd, int dir, struct carrel_error *err)
+{
+	struct project_usage now = { 0 };
+
+	*room = (struct storage_room){ 0 };
+	room->in_image = faccessat(user_fd, DISK_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (room->in_image) {
+		int r = fs_remove_tree(dir, RESERVE);
+		return r < 0 ? error_set(err, -r, "cannot remove the reserve in the disk image: %s",
+					 strerror(-r))
+			     : 0;
+	}
+	room->project = storage_project(dir);
+	if (!room->project || !project_enforced(dir))
+		return 0;
+	int r = project_usage(dir, room->project, &now, err);
+	if (r < 0)
+		return r;
+	room->raised = true;
+	room->bytes = now.bytes_limit;
+	room->inodes = now.inodes_limit;
+	return raise_limits(dir, room->project, room->bytes, room->inodes, &now, err);
+}
+
+int storage_stage(const struct storage_room *room, int dir, const char *name, struct carrel_error *err)
+{
+	int made = fs_ensure_dir_at(dir, name, 0700, 0, 0, err);
+	if (made < 0)
+		return made;
+	close(made);
+	_cleanup_close_ int fd = open_tree_dir(dir, name);
+	int r = fd < 0 ? -errno : room->project ? project_mark(fd, room->project) : 0;
+	return r < 0 ? error_set(err, -r, "cannot count '%s' as the user's: %s", name, strerror(-r))
+		     : steal_fd(&fd);
+}
+
+int storage_fits(const struct storage_room *room, int dir, struct carrel_error *err)
+{
+	struct project_usage now = { 0 };
+
+	if (!room->raised)
+		return 0;
+	int r = project_usage(dir, room->project, &now, err);
+	if (r < 0 || (now.bytes <= room->bytes && now.inodes <= room->inodes))
+		return r;
+	return error_set(err, EDQUOT, "there is no room for it: %s", strerror(EDQUOT));
+}
+
+int storage_give_back(const struct storage_room *room, int dir, struct carrel_error *err)
+{
+	if (room->in_image)
+		make_reserve(dir);
+	return room->raised ? project_set_limits(dir, room->project, room->bytes, room->inodes, err) : 0;
 }

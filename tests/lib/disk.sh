@@ -11,6 +11,7 @@
 TEST_TIMEOUT=240
 state=/var/lib/carrel
 methods=(image)
+quota_filesystem=ext4
 
 prepare_disk_limits() {
 	make_loop_nodes
@@ -24,9 +25,12 @@ prepare_disk_limits() {
 make_quota_filesystem() {
 	mkdir "$work/quota"
 	truncate -s 1G "$work/quota.img"
-	mkfs.ext4 -q -F -O quota,project -E quotatype=prjquota,lazy_itable_init=1 "$work/quota.img"
+	case $quota_filesystem in
+	ext4) mkfs.ext4 -q -F -O quota,project -E quotatype=prjquota,lazy_itable_init=1 "$work/quota.img" ;;
+	xfs) mkfs.xfs -q "$work/quota.img" ;;
+	esac
 	mount -o loop,prjquota "$work/quota.img" "$work/quota"
-	rmdir "$work/quota/lost+found"
+	rm -rf "$work/quota/lost+found"
 	chmod 700 "$work/quota"
 	cp -a "$state/images" "$work/quota/"
 }

@@ -198,6 +198,56 @@ snapshots() {
 	expect_eq $'old\nold' "$output"
 }
 
+test_snapshots_count() { each snapshots_count; }
+
+snapshots_count() {
+	local large='dd if=/dev/zero of=/root/large bs=1M count=100' before
+
+	disk_limits 'disk = "32M"; inodes = "800";'
+	expect_status 0 ssh_as u1 'head -c 6m /dev/urandom >/root/file; echo old >/etc/motd; md5sum </root/file'
+	before=$output
+	nothing_left
+	expect_status 0 carrelctl rootfs snapshot u1 one
+	expect_full ssh_as u1 "$large"
+	nothing_left
+	# A full user gets no other one, and keeps what there is.
+	expect_status 1 carrelctl rootfs snapshot u1 two
+	expect_match "$full" "$errors"
+	expect_no_match 'two' "$(carrelctl rootfs snapshots u1)"
+	expect_eq "$before" "$(ssh_as u1 'echo new >/etc/motd; md5sum </root/file')"
+	nothing_left
+	# Back to the snapshot, when there is room for it beside the rest; to the bare image always.
+	expect_status 1 carrelctl rootfs rollback --yes u1 one
+	expect_match "$full" "$errors"
+	expect_eq new "$(ssh_as u1 'cat /etc/motd')"
+	nothing_left
+	expect_status 0 carrelctl rootfs reset --yes u1
+	expect_no_match 'large' "$(ssh_as u1 'ls /root')"
+	nothing_left
+	expect_status 0 carrelctl rootfs rollback --yes u1 one
+	expect_eq "$before"$'\nold' "$(ssh_as u1 'md5sum </root/file; cat /etc/motd')"
+	nothing_left
+	# The limits are what they were.
+	expect_full ssh_as u1 "$large"
+	[ "$(taken u1)" -lt 44000 ] || fail "u1 takes $(taken u1) KiB"
+	nothing_left
+	expect_status 0 carrelctl rootfs drop --yes u1 one
+	expect_status 0 ssh_as u1 'head -c 4m /dev/zero >/root/more'
+}
+
+test_reset_without_files_left() { each reset_without_files; }
+
+reset_without_files() {
+	disk_limits 'disk = "24M"; inodes = "400";'
+	put_helper u1 disk_probe
+	expect_full ssh_as u1 'mkdir /var/d; dd if=/dev/zero of=/var/large bs=1M count=100'
+	expect_status 0 ssh_as u1 'disk_probe files /var/d'
+	expect_status 0 ssh_as u1 'disk_probe files /root'
+	nothing_left
+	expect_status 0 carrelctl rootfs reset --yes u1
+	expect_eq '' "$(ssh_as u1 'ls -d /var/d /root/0 2>/dev/null')"
+}
+
 # The keeper dies at any moment of the move; then the next login finds all, in one place or the other.
 test_killed_while_files_are_moved() { each killed; }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016 # what is quoted is for the other side
-# Limits of disk space and files by project quotas: tests of tests/ssh/disk*.sh, in the throw-away host of a virtual machine,
-# whose kernel has the quota format of ext4 (CONFIG_QFMT_V2).
+# Limits of disk space and files by project quotas of ext4: tests of tests/ssh/disk*.sh, in the throw-away host of a virtual
+# machine, whose kernel has the quota format (CONFIG_QFMT_V2).
 
 # shellcheck source=tests/ssh/disk.sh
 . "$repo/tests/ssh/disk.sh"
@@ -9,11 +9,11 @@
 . "$repo/tests/ssh/disk_changes.sh"
 methods=(project)
 TEST_TIMEOUT=600
-quota_suite=$file
-file=$work/tests # where the runner finds the names
+quota_suites=("$repo/tests/vm/suites/quota.sh" "$file") # of xfs, when it is that
+file=$work/tests                                       # where the runner finds the names
 {
-	grep '^test_' "$quota_suite"
-	grep -h '^test_\(a_full_disk\|no_files\|raised\|set_in\|switched\|shown\)' "$repo"/tests/ssh/disk{,_changes}.sh
+	grep -h '^test_' "${quota_suites[@]}" | sort -u
+	grep -h '^test_\(a_full_disk\|no_files\|raised\|set_in\|reset\|switched\|shown\|snapshots\)' "$repo"/tests/ssh/disk{,_changes}.sh
 } >"$file"
 
 test_the_project_stays() { each project_stays; }
