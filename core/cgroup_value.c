@@ -47,15 +47,12 @@ bool cgroup_skip(struct cgroup_level *level, const char *key)
 	size_t used = strlen(level->skipped);
 
 	snprintf(label, sizeof(label), "%s.%s", level->label, key);
-	for (const char *const *name = level->optional; name && *name; name++) {
-		if (strcmp(*name, label) != 0)
-			continue;
-		if (!strstr(level->skipped, label))
-			snprintf(level->skipped + used, sizeof(level->skipped) - used, "%s%s",
-				 used ? ", " : "", label);
-		return true;
-	}
-	return false;
+	if (!policy_is_optional(level->optional, label))
+		return false;
+	if (!strstr(level->skipped, label))
+		snprintf(level->skipped + used, sizeof(level->skipped) - used, "%s%s", used ? ", " : "",
+			 label);
+	return true;
 }
 
 /* 0 when the limit is optional. */

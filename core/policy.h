@@ -140,6 +140,15 @@ int policy_decide(const struct config *config, const struct user_facts *user, st
 #define INNER_HOME_MAX 300
 char *policy_inner_home(const struct policy *policy, const struct user_facts *user, char *buf, size_t size);
 
+/* Whether `label`, such as "limits.io", is in this list: a policy's `optional`, or NULL. */
+bool policy_is_optional(const char *const *optional, const char *label);
+
+/*
+ * A limit of the user's files that is set and must be kept, by its label: each of the two that is not optional. NULL: the policy
+ * would do without any.
+ */
+const char *policy_required_storage(const struct policy *policy);
+
 /* Whether the values of a policy contradict each other: -EINVAL with FILE:LINE, or 0. */
 int policy_check(const struct policy *policy, struct carrel_error *err);
 

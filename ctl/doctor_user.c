@@ -25,14 +25,6 @@ static bool is_enforced(const struct doctor_user *user)
 	return user->policy.covered && user->policy.mode == MODE_ENFORCE;
 }
 
-static bool is_optional(const struct policy *policy, const char *label)
-{
-	for (const char *const *name = policy->optional; name && *name; name++)
-		if (strcmp(*name, label) == 0)
-			return true;
-	return false;
-}
-
 /* --- whether they get in --- */
 
 static void check_shell(struct doctor *d, const struct doctor_user *user)
@@ -125,22 +117,26 @@ static void check_disk(struct doctor *d, const struct doctor_user *user)
 {
 	const struct limits *limits = &user->policy.user_limits;
 	bool limited = limits->disk != UNIT_NONE || limits->inodes != UNIT_NONE;
-	bool optional = is_optional(&user->policy, "user_limits.disk") ||
-			is_optional(&user->policy, "user_limits.inodes");
 	struct carrel_error err = { 0 };
 	struct storage_usage usage;
 
 	d->what = "storage";
+	if (user->policy.rootfs == ROOTFS_EPHEMERAL) {
+		doctor_ok(d, "limits of disk space: of the memory that each session's files are in");
+		return;
+	}
 	int r = storage_usage(user->facts.uid, limits, &usage, &err);
 	if (r < 0 && r != -ENOENT) {
 		doctor_note(d, DOCTOR_PROBLEM, "", "%s", err.msg);
 		return;
 	}
+	/* A login goes without limits that are all optional, but not without files that are in an image already. */
+	bool must = policy_required_storage(&user->policy) || (r == 0 && usage.method == STORAGE_IMAGE);
 	/* Files that no limit has held for so far get the method of new ones at the next login. */
 	if (usage.method == STORAGE_PLAIN && limited)
 		usage.method = storage_method_for(limits);
 	if (usage.method == STORAGE_IMAGE && disk_image_available(&err) < 0)
-		doctor_note(d, optional && r == -ENOENT ? DOCTOR_WARNING : DOCTOR_PROBLEM,
+		doctor_note(d, must ? DOCTOR_PROBLEM : DOCTOR_WARNING,
 			    "project quotas, or loop devices (modprobe loop) and mkfs.ext4 (e2fsprogs)",
 			    "limits of disk space need a disk image, and %s", err.msg);
 	else if (usage.bytes != UNIT_NONE && usage.bytes_limit != UNIT_NONE &&

@@ -132,31 +132,6 @@ static int clone_overlay(struct keeper *k, const char *at, struct carrel_error *
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-static bool is_optional(const struct policy *policy, const char *limit)
-{
-	for (const char *const *label = policy->optional; label && *label; label++)
-		if (strcmp(*label, limit) == 0)
-			return true;
-	return false;
-}
-
-/* A limit of the user's files that must be kept, by its name. NULL: none is set that the policy would not do without. */
-static const char *required_limit(const struct policy *policy)
-{
-	const struct {
-		const char *name;
-		uint64_t value;
-	} limits[] = {
-		{ "user_limits.disk", policy->user_limits.disk },
-		{ "user_limits.inodes", policy->user_limits.inodes },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-		if (limits[i].value != UNIT_NONE && !is_optional(policy, limits[i].name))
-			return limits[i].name;
-	return NULL;
-}
-
 static struct storage storage_of(const struct keeper *k)
 {
 	return (struct storage){
@@ -174,7 +149,7 @@ static struct storage storage_of(const struct keeper *k)
 static int mount_storage(struct keeper *k, struct carrel_error *err)
 {
 	static const struct limits none = { .disk = UNIT_NONE, .inodes = UNIT_NONE };
-	const char *required = required_limit(&k->policy);
+	const char *required = policy_required_storage(&k->policy);
 	struct storage s = storage_of(k);
 
 	int fd = storage_mount(&s, err);
@@ -204,7 +179,7 @@ int rootfs_settle(struct keeper *k, struct carrel_error *err)
 	int r = storage_settle(&s, k->storage_fd, err);
 	close_fd(&k->storage_fd);
 	/* Who has had sessions since before the limits may have another. */
-	if (r == -EBUSY && required_limit(&k->policy))
+	if (r == -EBUSY && policy_required_storage(&k->policy))
 		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, err->msg);
 	if (s.note[0])
 		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, s.note);

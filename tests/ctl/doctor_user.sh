@@ -48,6 +48,25 @@ test_limits() {
 	problem cgroup "limit 'limits.io' cannot be enforced"
 }
 
+# As tests/ssh/disk.sh has it of a login: each limit that is set must be listed, and not one of them.
+test_limits_of_disk_space_that_cannot_be_kept() {
+	local user other both='user_limits = { disk = "24M"; inodes = "2k"; };' gone='rm -f /dev/loop-control'
+
+	mend
+	add_user fresh # has no files yet
+	for user in u1 fresh; do
+		for other in disk inodes; do
+			write_config <<<"covers = [ \"@carrel\" ]; defaults = { $both optional = [ \"user_limits.$other\" ]; };"
+			with "$gone" problem storage "$user .*there are no loop devices" "$user"
+		done
+		write_config <<<"covers = [ \"@carrel\" ]; defaults = { $both optional = [ \"user_limits.disk\", \"user_limits.inodes\" ]; };"
+		with "$gone" warning storage "$user .*there are no loop devices" "$user"
+	done
+	userdel fresh
+	write_config <<<"covers = [ \"@carrel\" ]; defaults = { $both rootfs = \"ephemeral\"; };"
+	with "$gone" finds 0 ok storage 'u1 .*of the memory' u1
+}
+
 test_binds() {
 	local bind='{ source = "/srv/data"; target = "/data"; }'
 
