@@ -98,6 +98,7 @@ $(B)/tests/unit/test_self_service: $(B)/keeper/self_service_text.o
 $(B)/tests/unit/test_alpine: $(B)/ctl/alpine.o
 $(B)/tests/unit/test_pam_stack: $(B)/ctl/pam_stack.o
 $(B)/tests/unit/test_sshd_text: $(B)/ctl/sshd_text.o
+$(B)/tests/unit/test_slot: $(B)/keeper/slot_directory.o
 $(B)/tests/unit/test_kmsg: $(B)/keeper/kmsg.o
 
 units: $(UNITS) ## build the unit tests

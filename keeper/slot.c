@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -280,24 +279,6 @@ void slot_note_end(const char *why)
 		(void)!write(ended_fd, why, strlen(why));
 }
 
-static int make_directory(struct keeper *k, struct carrel_error *err)
-{
-	_cleanup_close_ int sessions = open(CARREL_SESSIONS, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	uint32_t random;
-
-	for (int tries = 0; tries < 16; tries++) {
-		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-			return error_errno(err, "cannot get random bytes");
-		snprintf(k->record.id, sizeof(k->record.id), "%u-%08x", k->user.uid, random);
-		if (mkdirat(sessions, k->record.id, 0711) == 0)
-			return openat(sessions, k->record.id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (errno != EEXIST)
-			break;
-	}
-	k->record.id[0] = '\0';
-	return error_errno(err, "cannot make a directory below '" CARREL_SESSIONS "'");
-}
-
 int slot_open(struct keeper *k, struct carrel_error *err)
 {
 	char above[sizeof(k->record.cgroup)] = "";
@@ -315,7 +296,7 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 		return error_set(err, EUSERS, "you already have %d session%s open", live,
 				 live == 1 ? "" : "s");
 
-	_cleanup_close_ int dir = make_directory(k, err);
+	_cleanup_close_ int dir = slot_make_directory(k->user.uid, k->record.id, err);
 	if (dir < 0)
 		return dir;
 	int r = *above ? text_format(k->record.cgroup, sizeof(k->record.cgroup), "%s/%s", above, k->record.id)
@@ -332,22 +313,4 @@ int slot_open(struct keeper *k, struct carrel_error *err)
 		return k->control_fd;
 	k->listen_fd = make_socket(k->record.id, "socket", SOCK_STREAM, k->user.uid, err);
 	return k->listen_fd < 0 ? k->listen_fd : 0;
-}
-
-int slot_remove(const char *id, struct carrel_error *err)
-{
-	static const char *const files[] = { "socket", "control", SESSION_ENDED, SLOT_REPORTED, "record" };
-	_cleanup_close_ int sessions = open(CARREL_SESSIONS, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int dir = sessions < 0 ? -1
-					       : openat(sessions, id,
-							O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (dir < 0)
-		return errno == ENOENT ? 0 : error_errno(err, "cannot open '" CARREL_SESSIONS "/%s'", id);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (unlinkat(dir, files[i], 0) < 0 && errno != ENOENT)
-			return error_errno(err, "cannot remove '" CARREL_SESSIONS "/%s/%s'", id, files[i]);
-	if (unlinkat(sessions, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return error_errno(err, "cannot remove '" CARREL_SESSIONS "/%s'", id);
-	return 0;
 }

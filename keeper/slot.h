@@ -20,6 +20,12 @@ void slot_unlock(struct keeper *k);
  */
 int slot_open(struct keeper *k, struct carrel_error *err);
 
+/*
+ * Make CARREL_SESSIONS/ID under a name that no session has, which goes to `id`: "" when nothing was made, and so there is
+ * nothing to remove. Descriptor (O_PATH) or -errno.
+ */
+int slot_make_directory(uid_t uid, char id[SESSION_ID_MAX], struct carrel_error *err);
+
 /* In CARREL_SESSIONS/ID: the session's last line in syslog is written, see ending.h. */
 #define SLOT_REPORTED "reported"
 
