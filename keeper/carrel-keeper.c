@@ -25,6 +25,7 @@
 #include "answer.h"
 #include "ask.h"
 #include "core/cleanup.h"
+#include "core/covered.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/override.h"
@@ -48,15 +49,6 @@
 #define LOCK_TIMEOUT_MS	 10000
 #define DYING_TIMEOUT_MS 2000
 
-/* While the policy cannot be read a user counts as covered if it is likely that they were. */
-static bool seems_covered(const struct user_facts *user)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), CARREL_USERS "/%u", user->uid);
-	return strcmp(user->shell, CARREL_SHELL) == 0 || access(path, F_OK) == 0;
-}
-
 enum verdict { NOT_COVERED, COVERED };
 
 /* Config and user -> policy. A user whose own shell would run on the host is not let through. */
@@ -71,7 +63,7 @@ static int decide(struct keeper *k, struct carrel_error *err)
 	if (r == 0 && k->policy.covered)
 		r = override_load(k->user.uid, &k->policy, NULL, err);
 	if (r < 0) {
-		if (k->user.uid == 0 || !seems_covered(&k->user)) {
+		if (k->user.uid == 0 || !seems_covered(k->user.uid, k->user.shell)) {
 			log_send("carrel-keeper", LOG_ERR, "user '%s' is let in without a sandbox: %s",
 				 k->user.name, err->msg);
 			return NOT_COVERED;

@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/cleanup.h"
+#include "core/covered.h"
 #include "core/paths.h"
 #include "keeper_call.h"
 #include "netns.h"
@@ -98,28 +98,10 @@ static int refuse(const struct login *login, const char *user_line, const char *
 	return PAM_SESSION_ERR;
 }
 
-/*
- * Who counts as covered while there is nobody to say what the policy is (pam_carrel(8), "Without a policy"):
- * whoever logs in to carrel-shell, wherever it is installed, and whoever has had a sandbox before. All others are
- * left alone, so that a broken Carrel locks nobody out who has nothing to do with it.
- */
-static bool covered_without_policy(const struct passwd *pw)
-{
-	const char *shell = pw->pw_shell ? pw->pw_shell : "";
-	const char *slash = strrchr(shell, '/'), *own_name = strrchr(CARREL_SHELL, '/');
-	char state[sizeof(CARREL_USERS) + 16];
-	struct stat st;
-
-	if (slash && strcmp(slash, own_name) == 0)
-		return true;
-	snprintf(state, sizeof(state), CARREL_USERS "/%u", pw->pw_uid);
-	return lstat(state, &st) == 0;
-}
-
 /* The keeper has not said anything usable about this user. */
 static int decide_without_keeper(const struct login *login, const char *reason)
 {
-	if (covered_without_policy(login->pw))
+	if (seems_covered(login->pw->pw_uid, login->pw->pw_shell))
 		return refuse(login, SORRY, reason);
 	report_log(login->pamh, LOG_WARNING, "user %s is let through, having no sandbox: %s", login->user,
 		   reason);

@@ -140,6 +140,18 @@ test_a_user_who_has_had_a_sandbox_counts_as_covered() {
 	good_config
 }
 
+# By name: it may have been installed elsewhere before. While all is well, and they are not covered, that is no matter.
+test_a_carrel_shell_that_is_elsewhere() {
+	add_user moved /opt/elsewhere/carrel-shell
+	expect_left_alone moved
+	write_config <<<'covers = nonsense'
+	expect_refused moved "carrel.conf"
+	mv "$keeper" "$keeper-away"
+	expect_refused moved "carrel-keeper"
+	mv "$keeper-away" "$keeper"
+	good_config
+}
+
 test_a_missing_keeper() {
 	mv "$keeper" "$keeper-away"
 	expect_refused_and_the_rest_left_alone "cannot run '$keeper': No such file or directory"
