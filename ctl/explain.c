@@ -252,7 +252,8 @@ int verb_explain(const struct ctl_args *args)
 		r = config_load(CARREL_CONF, &config, NULL, NULL, &err);
 	if (r == 0)
 		r = policy_decide(config, &user, &policy, &err);
-	if (r == 0 && geteuid() == 0)
+	/* As a login does: without a sandbox nothing that was set for one counts. */
+	if (r == 0 && geteuid() == 0 && policy.covered && policy.mode == MODE_ENFORCE)
 		r = override_load(user.uid, &policy, NULL, &err);
 	int status = r < 0 ? ctl_fail(&err) : print_policy(&user, &policy, args->options & CTL_JSON);
 	config_free(config);

@@ -60,7 +60,8 @@ static int decide(struct keeper *k, struct carrel_error *err)
 	r = config_load(k->request.conf, &k->config, NULL, NULL, err);
 	if (r == 0)
 		r = policy_decide(k->config, &k->user, &k->policy, err);
-	if (r == 0 && k->policy.covered)
+	/* Whoever gets no sandbox is not concerned by what was set for sessions. */
+	if (r == 0 && k->policy.covered && k->policy.mode == MODE_ENFORCE)
 		r = override_load(k->user.uid, &k->policy, NULL, err);
 	if (r < 0) {
 		if (k->user.uid == 0 || !seems_covered(k->user.uid, k->user.shell)) {

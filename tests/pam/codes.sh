@@ -152,6 +152,25 @@ test_a_carrel_shell_that_is_elsewhere() {
 	good_config
 }
 
+# What was set for sessions is not read for those who get none.
+test_a_damaged_override() {
+	local file mode
+
+	file=/run/carrel/overrides/$(id -u covered)
+	expect_sandbox covered
+	install -d -m 700 /run/carrel/overrides
+	echo nonsense >"$file"
+	expect_refused covered "no '=' in 'nonsense'"
+	for mode in off shadow; do
+		write_config <<<"mode = \"$mode\"; covers = [ \"@carrel\" ];"
+		expect_left_alone covered
+		expect_status 0 carrelctl explain covered
+	done
+	rm "$file"
+	good_config
+	expect_sandbox covered
+}
+
 test_a_missing_keeper() {
 	mv "$keeper" "$keeper-away"
 	expect_refused_and_the_rest_left_alone "cannot run '$keeper': No such file or directory"
