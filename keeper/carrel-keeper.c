@@ -214,8 +214,14 @@ static void close_session(struct keeper *k, enum ending ending)
 		return;
 	if (ending != ENDING_NONE)
 		ending_report(k, ending);
-	if (fs_lock(k->lock_fd, LOCK_TIMEOUT_MS) < 0)
+	int r = fs_lock(k->lock_fd, LOCK_TIMEOUT_MS);
+	if (r < 0) {
+		log_send("carrel-keeper", LOG_ERR,
+			 "session '%s': cannot lock the files of '%s': %s; its removal is left to the next "
+			 "login",
+			 k->record.id, k->user.name, strerror(-r));
 		return;
+	}
 	if (slot_clear(k->record.id, &k->cgroups, STOP_TIMEOUT_MS, &err) < 0)
 		log_send("carrel-keeper", LOG_ERR, "session '%s': %s", k->record.id, err.msg);
 	else if (ending != ENDING_NONE)

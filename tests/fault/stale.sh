@@ -83,6 +83,24 @@ test_gc_clears_it() {
 	nothing_left
 }
 
+# As a copy of the files that takes long.
+test_a_keeper_that_does_not_get_the_lock() {
+	local keeper left lock
+
+	hold_session u1
+	left=$session
+	keeper=$(keeper_of "$session")
+	exec {lock}<"/var/lib/carrel/users/$uid"
+	flock "$lock"
+	end_client
+	wait_until 60 test ! -d "/proc/$keeper"
+	expect_syslog "session '$left': cannot lock the files of 'u1': .*; its removal is left to the next login"
+	[ -d "/run/carrel/sessions/$left" ] || fail "there was nothing to leave"
+	exec {lock}<&-
+	expect_status 0 ssh_as u1 true
+	nothing_left
+}
+
 test_made_up_session_directories() {
 	local dir=/run/carrel/sessions/$uid-00000001
 
