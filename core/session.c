@@ -165,20 +165,29 @@ static char **id_list_pack(const struct id_list *list)
 	return packed;
 }
 
+/* The next name in the directory that is a session's, of this user when uid is not (uid_t)-1. NULL: there is no other. */
+static const char *next_id(DIR *dir, uid_t uid)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)))
+		if (session_id_valid(entry->d_name) &&
+		    (uid == (uid_t)-1 || uid == session_id_uid(entry->d_name)))
+			return entry->d_name;
+	return NULL;
+}
+
 int session_list(uid_t uid, char ***ids, struct carrel_error *err)
 {
 	_cleanup_dir_ DIR *dir = opendir(CARREL_SESSIONS);
 	struct id_list list = { 0 };
-	struct dirent *entry;
+	const char *id;
 	int r = 0;
 
 	if (!dir && errno != ENOENT)
 		return error_errno(err, "cannot open '%s'", CARREL_SESSIONS);
-	while (r == 0 && dir && (entry = readdir(dir))) {
-		if (session_id_valid(entry->d_name) &&
-		    (uid == (uid_t)-1 || uid == session_id_uid(entry->d_name)))
-			r = id_list_add(&list, entry->d_name);
-	}
+	while (r == 0 && dir && (id = next_id(dir, uid)))
+		r = id_list_add(&list, id);
 	if (r == 0) {
 		if (list.count)
 			qsort(list.ids, list.count, sizeof(*list.ids), compare_ids);
@@ -187,6 +196,23 @@ int session_list(uid_t uid, char ***ids, struct carrel_error *err)
 	}
 	free(list.ids);
 	return r < 0 ? error_set(err, -r, "cannot list the sessions: %s", strerror(-r)) : r;
+}
+
+int session_count_live(uid_t uid, struct carrel_error *err)
+{
+	_cleanup_dir_ DIR *dir = opendir(CARREL_SESSIONS);
+	const char *id;
+	int live = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : error_errno(err, "cannot open '%s'", CARREL_SESSIONS);
+	while ((id = next_id(dir, uid))) {
+		int alive = session_alive(id, err);
+		if (alive < 0)
+			return alive;
+		live += alive;
+	}
+	return live;
 }
 
 /* Connect to the keeper. One that is still setting up has no socket yet, so wait for it while it lives. */

@@ -58,6 +58,9 @@ int session_alive(const char *id, struct carrel_error *err);
  */
 int session_list(uid_t uid, char ***ids, struct carrel_error *err);
 
+/* How many sessions of the user are live, or -errno. */
+int session_count_live(uid_t uid, struct carrel_error *err);
+
 /*
  * Ask the keeper of `id` to end the session with `word` (CONTROL_CLOSE or CONTROL_KILL) and wait up to
  * `timeout_ms` until it is gone. 0, -ENOENT when there is none, -ETIMEDOUT, or -errno.

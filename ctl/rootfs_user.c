@@ -100,35 +100,35 @@ int rootfs_find(struct rootfs *rootfs, const char *word, struct carrel_error *er
 	return r;
 }
 
-/* Sessions of the uid that are live; those without a keeper are cleared away. A state kept aside has none. */
-static int count_sessions(struct rootfs *rootfs, bool end, bool clear, struct carrel_error *err)
+/* A state kept aside has no sessions. */
+static int count_live(const struct rootfs *rootfs, struct carrel_error *err)
+{
+	return rootfs->kept ? 0 : session_count_live(rootfs->uid, err);
+}
+
+/* Those without a keeper are cleared away, and with `kill` the others ended. */
+static int end_sessions(const struct rootfs *rootfs, bool kill, struct carrel_error *err)
 {
 	_cleanup_free_ char **ids = NULL;
-	int live = 0, n = rootfs->kept ? 0 : session_list(rootfs->uid, &ids, err);
+	int n = rootfs->kept ? 0 : session_list(rootfs->uid, &ids, err);
 
 	for (int i = 0; i < n; i++) {
-		int alive = session_alive(ids[i], err);
-		if (alive < 0)
-			return alive;
-		if (alive && end) {
-			int r = session_end(ids[i], CONTROL_KILL, END_TIMEOUT_MS, err);
-			if (r < 0 && r != -ENOENT)
-				return r;
-		} else if (alive) {
-			live++;
-		} else if (clear) {
-			int r = gc_close_session(ids[i], err);
-			if (r < 0)
-				return r;
-		}
+		int r = session_alive(ids[i], err);
+		if (r == 0)
+			r = gc_close_session(ids[i], err);
+		else if (r > 0 && kill &&
+			 (r = session_end(ids[i], CONTROL_KILL, END_TIMEOUT_MS, err)) == -ENOENT)
+			r = 0; /* it has ended by itself */
+		if (r < 0)
+			return r;
 	}
-	return n < 0 ? n : live;
+	return n < 0 ? n : 0;
 }
 
 static int refuse_live(struct rootfs *rootfs, struct carrel_error *err)
 {
 	char user[128];
-	int live = count_sessions(rootfs, false, false, err);
+	int live = count_live(rootfs, err);
 
 	if (live <= 0)
 		return live;
@@ -153,7 +153,7 @@ int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 	int r = kill ? 0 : refuse_live(rootfs, err);
 
 	if (r == 0)
-		r = count_sessions(rootfs, kill, true, err);
+		r = end_sessions(rootfs, kill, err);
 	if (r < 0)
 		return r;
 	rootfs->lock_fd = state_lock(rootfs->users_fd, rootfs->dir, LOCK_TIMEOUT_MS, err);
@@ -168,7 +168,7 @@ int rootfs_look(struct rootfs *rootfs, struct carrel_error *err)
 	rootfs->lock_fd = state_lock(rootfs->users_fd, rootfs->dir, LOCK_TIMEOUT_MS, err);
 	if (rootfs->lock_fd < 0)
 		return rootfs->lock_fd;
-	rootfs->live = count_sessions(rootfs, false, false, err);
+	rootfs->live = count_live(rootfs, err);
 	if (rootfs->live < 0)
 		return rootfs->live;
 	if (rootfs->live > 0) {

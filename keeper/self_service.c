@@ -146,7 +146,7 @@ void self_service_carry_out(struct keeper *k)
 	struct carrel_error err = { 0 };
 	char text[FILE_MAX + 1];
 
-	if (!self_service_any(&k->policy) || slot_count(k->user.uid, NULL, &err) != 0)
+	if (!self_service_any(&k->policy) || session_count_live(k->user.uid, &err) != 0)
 		return;
 	/* Still mounted: something of a session is left, which the next login clears. */
 	_cleanup_close_ int mounted = vault_open_state(k->user.uid, &err);

@@ -168,22 +168,6 @@ void slot_unlock(struct keeper *k)
 		flock(k->lock_fd, LOCK_UN);
 }
 
-int slot_count(uid_t uid, const char *except, struct carrel_error *err)
-{
-	_cleanup_free_ char **ids = NULL;
-	int live = 0, n = session_list(uid, &ids, err);
-
-	for (int i = 0; i < n; i++) {
-		if (except && strcmp(ids[i], except) == 0)
-			continue;
-		int alive = session_alive(ids[i], err);
-		if (alive < 0)
-			return alive;
-		live += alive;
-	}
-	return n < 0 ? n : live;
-}
-
 int slot_clear(const char *id, struct cgroup_tree **cgroups, int timeout_ms, struct carrel_error *err)
 {
 	char group[128];
@@ -196,7 +180,7 @@ int slot_clear(const char *id, struct cgroup_tree **cgroups, int timeout_ms, str
 	if (r == 0)
 		r = slot_remove(id, err);
 	if (r == 0)
-		r = slot_count(uid, NULL, err);
+		r = session_count_live(uid, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	/* A session whose record somebody removed is not counted, but still there. So is the group of the user's groups. */

@@ -38,9 +38,6 @@ int slot_remove(const char *id, struct carrel_error *err);
  */
 void slot_note_end(const char *why);
 
-/* How many sessions of the user are live besides `except` (may be NULL). The lock is held. */
-int slot_count(uid_t uid, const char *except, struct carrel_error *err);
-
 /*
  * Remove all traces of session `id`, whose processes are dead: cgroup, directory, and the user's overlay when no
  * session of theirs is left. The user's lock is held by the caller.

@@ -202,8 +202,11 @@ static void test_alive(void **state)
 	assert_int_equal(flock(asker, LOCK_UN), 0);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	assert_int_equal(session_alive(ID, &err), 1);
+	assert_int_equal(session_count_live(session_id_uid(ID), &err), 1);
+	assert_int_equal(session_count_live(session_id_uid(ID) + 1, &err), 0);
 	close_fd(&fd);
 	assert_int_equal(session_alive(ID, &err), 0);
+	assert_int_equal(session_count_live(session_id_uid(ID), &err), 0);
 }
 
 static void test_list(void **state)
