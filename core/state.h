@@ -56,6 +56,12 @@ bool state_name_valid(const char *name, uid_t *uid, bool *kept);
  */
 int state_lock(int users_fd, const char *name, int timeout_ms, struct carrel_error *err);
 
+/* The same for CARREL_USERS/UID. */
+int state_lock_uid(uid_t uid, int timeout_ms, struct carrel_error *err);
+
+/* CARREL_USERS/UID, to look (O_RDONLY). Descriptor, -ENOENT when there is none, or -errno. */
+int state_open(uid_t uid);
+
 /*
  * Keep the state of `owner` aside: no session uses it, and its lock is held. The name it then has goes to `name`. 0 or -errno.
  */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 #include "pinned.h"
 #include "project.h"
 #include "session.h"
+#include "state.h"
 #include "storage_internal.h"
 #include "units.h"
 #include "vault.h"
@@ -48,29 +48,6 @@ int storage_open(int user_fd, uid_t uid, struct carrel_error *err)
 }
 
 /* --- limits of a user, with or without sessions --- */
-
-static int open_user(uid_t uid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), CARREL_USERS "/%u", uid);
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static int count_live(uid_t uid, struct carrel_error *err)
-{
-	_cleanup_free_ char **ids = NULL;
-	int live = 0, n = session_list(uid, &ids, err);
-
-	for (int i = 0; i < n; i++) {
-		int alive = session_alive(ids[i], err);
-		if (alive < 0)
-			return alive;
-		live += alive;
-	}
-	return n < 0 ? n : live;
-}
 
 static int apply_live(struct storage *s, struct carrel_error *err)
 {
@@ -124,7 +101,7 @@ int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, ch
 	/* A home that is not there yet; init gives it its owner. */
 	s.home_uid = s.ids.uid_base;
 	s.home_gid = s.ids.gid_base;
-	int live = count_live(uid, err);
+	int live = session_count_live(uid, err);
 	if (live < 0)
 		return live;
 	r = live ? apply_live(&s, err) : apply_offline(&s, err);
@@ -191,7 +168,7 @@ int storage_usage(uid_t uid, const struct limits *limits, struct storage_usage *
 		  struct carrel_error *err)
 {
 	struct carrel_error ignored;
-	_cleanup_close_ int user_fd = open_user(uid);
+	_cleanup_close_ int user_fd = state_open(uid);
 
 	*usage = (struct storage_usage){ STORAGE_PLAIN, UNIT_NONE, UNIT_NONE, UNIT_NONE, UNIT_NONE };
 	if (user_fd == -ENOENT) {

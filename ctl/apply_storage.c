@@ -2,103 +2,80 @@
  * apply_storage.c - the part of `carrelctl apply` for user_limits.disk and .inodes: unlike the others they hold for users without
  * a session, too, and taking in files that are there already may take longer than a login may.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "core/change.h"
 #include "core/cleanup.h"
-#include "core/fs.h"
-#include "core/paths.h"
 #include "core/policy.h"
+#include "core/state.h"
 #include "core/storage.h"
-#include "core/text.h"
 #include "core/user.h"
 #include "core/vault.h"
 #include "ctl.h"
+#include "rootfs.h"
 
-#define OWNER_MAX	160
 #define LOCK_TIMEOUT_MS 10000
 
-/* The name in the file "owner", "<uid> <name> <time>". */
-static bool owner_name(int users_fd, const char *uid, char *text, size_t size, const char **name)
+struct everybody {
+	const struct config *config;
+	int failed;
+};
+
+static int apply_locked(const struct rootfs *rootfs, const struct limits *limits, char *note,
+			struct carrel_error *err)
 {
-	char path[64], *save = NULL;
+	_cleanup_close_ int fd = state_lock(rootfs->users_fd, rootfs->dir, LOCK_TIMEOUT_MS, err);
+	int r = fd < 0 ? fd : 0;
 
-	if (text_format(path, sizeof(path), "%s/owner", uid) < 0 ||
-	    fs_read_at(users_fd, path, text, size) < 0)
-		return false;
-	const char *number = strtok_r(text, " ", &save);
-	*name = strtok_r(NULL, " ", &save);
-	return number && *name && strcmp(number, uid) == 0;
-}
-
-static int apply_locked(uid_t uid, const struct limits *limits, char *note, struct carrel_error *err)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), CARREL_USERS "/%u", uid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int r = fd < 0 ? -errno : fs_lock(fd, LOCK_TIMEOUT_MS);
-	if (r < 0)
-		return error_set(err, -r, "cannot lock '%s': %s", path, strerror(-r));
+	if (r == -ENOENT)
+		return 0; /* removed, or kept aside, in between */
 	/* Whoever made it is gone, since the lock is ours; and no session starts while there is one. */
-	if (change_pending(fd)) {
-		r = vault_release(uid, err);
+	if (r == 0 && change_pending(fd)) {
+		r = vault_release(rootfs->uid, err);
 		if (r == 0)
-			r = change_recover(fd, uid, err);
+			r = change_recover(fd, rootfs->uid, err);
 	}
-	return r < 0 ? r : storage_apply_locked(fd, uid, limits, note, err);
+	return r < 0 ? r : storage_apply_locked(fd, rootfs->uid, limits, note, err);
 }
 
-/* 0, or 1 when something is not as the config says; what it is has been said. */
-static int apply_to(const struct config *config, const char *name, uid_t uid)
+/* What is not as the config says is counted and has been said; the next one is done all the same. */
+static int apply_to(struct rootfs *rootfs, void *arg, struct carrel_error *ignored)
 {
+	struct everybody *all = arg;
 	struct user_facts facts = { 0 };
 	struct carrel_error err = { 0 };
 	struct policy policy = { 0 };
-	char note[CARREL_ERROR_MAX] = "";
+	char note[CARREL_ERROR_MAX] = "", safe[128];
 
-	int r = user_facts_get(name, &facts, &err);
+	if (rootfs->kept || !rootfs->owner.name[0] || rootfs->owner.uid != rootfs->uid)
+		return 0;
+	int r = user_facts_get(rootfs->owner.name, &facts, &err);
 	if (r == -ENOENT)
 		return 0; /* an account that is gone */
 	if (r == 0)
-		r = policy_decide(config, &facts, &policy, &err);
-	if (r == 0 && policy.covered && policy.mode == MODE_ENFORCE && facts.uid == uid)
-		r = apply_locked(uid, &policy.user_limits, note, &err);
+		r = policy_decide(all->config, &facts, &policy, &err);
+	if (r == 0 && policy.covered && policy.mode == MODE_ENFORCE && facts.uid == rootfs->uid)
+		r = apply_locked(rootfs, &policy.user_limits, note, &err);
 	user_facts_clear(&facts);
+	rootfs_user(rootfs, safe, sizeof(safe));
 	if (*note)
-		ctl_warning("'%s': %s", name, note);
+		ctl_warning("'%s': %s", safe, note);
 	if (r == -EBUSY)
-		ctl_warning("'%s': %s", name, err.msg);
+		ctl_warning("'%s': %s", safe, err.msg);
 	else if (r < 0)
-		ctl_error("'%s': %s", name, err.msg);
-	return r < 0 && r != -EBUSY;
+		ctl_error("'%s': %s", safe, err.msg);
+	all->failed += r < 0 && r != -EBUSY;
+	return 0;
 }
 
 int apply_storage(const struct config *config)
 {
-	int failed = 0, fd = open(CARREL_USERS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct everybody all = { .config = config };
+	struct carrel_error err = { 0 };
 
-	if (!dir) {
-		if (fd < 0 && errno == ENOENT)
-			return 0;
-		ctl_error("cannot read '%s': %s", CARREL_USERS, strerror(errno));
-		close_fd(&fd);
-		return 1;
+	if (rootfs_each(apply_to, &all, &err) < 0) {
+		ctl_fail(&err);
+		all.failed++;
 	}
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		char text[OWNER_MAX];
-		const char *name;
-
-		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
-		    owner_name(fd, entry->d_name, text, sizeof(text), &name))
-			failed += apply_to(config, name, (uid_t)strtoul(entry->d_name, NULL, 10));
-	}
-	return failed;
+	return all.failed;
 }

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,22 +45,12 @@ static void check_shell(struct doctor *d, const struct doctor_user *user)
 		doctor_ok(d, "'%.200s'", user->facts.shell);
 }
 
-/* Descriptor of the user's state directory, or -errno. */
-static int open_state(uid_t uid)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), CARREL_USERS "/%u", uid);
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 /* The image of the next login: the one that the user's files were made on, else the policy's. */
 static void check_image(struct doctor *d, const struct doctor_user *user)
 {
 	char name[IMAGE_NAME_MAX + 1];
 	struct carrel_error err = { 0 };
-	_cleanup_close_ int state = open_state(user->facts.uid);
+	_cleanup_close_ int state = state_open(user->facts.uid);
 	bool own = user->policy.rootfs == ROOTFS_PERSISTENT && state >= 0 &&
 		   state_read_image(state, name, &err) == 0;
 

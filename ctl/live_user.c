@@ -2,16 +2,13 @@
 #include "live_user.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/fs.h"
-#include "core/paths.h"
+#include "core/state.h"
 #include "core/units.h"
 #include "core/user.h"
 #include "core/wire.h"
@@ -60,12 +57,7 @@ void live_user_clear(struct live_user *user)
 
 int live_user_lock(const struct live_user *user, struct carrel_error *err)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), CARREL_USERS "/%u", user->facts.uid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int r = fd < 0 ? -errno : fs_lock(fd, LOCK_TIMEOUT_MS);
-	return r < 0 ? error_set(err, -r, "cannot lock '%s': %s", path, strerror(-r)) : steal_fd(&fd);
+	return state_lock_uid(user->facts.uid, LOCK_TIMEOUT_MS, err);
 }
 
 size_t live_levels_max(const struct live_user *user)

@@ -31,6 +31,7 @@
 #include "core/override.h"
 #include "core/paths.h"
 #include "core/pinned.h"
+#include "core/state.h"
 #include "core/user.h"
 #include "core/wire.h"
 #include "ending.h"
@@ -275,16 +276,13 @@ static int wait_until_dead(const char *id, struct carrel_error *err)
 static int run_close(struct keeper *k, const char *id)
 {
 	struct carrel_error err = { 0 };
-	char path[64];
 
 	if (!session_id_valid(id))
 		return answer_gone(error_set(&err, EINVAL, "'%.30s' is not a session's id", id), &err);
-	snprintf(path, sizeof(path), CARREL_USERS "/%u", session_id_uid(id));
-	k->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int r = k->lock_fd < 0 ? (errno == ENOENT ? 0 : -errno) : fs_lock(k->lock_fd, LOCK_TIMEOUT_MS);
-	if (r < 0)
-		return answer_gone(error_set(&err, -r, "cannot lock '%s': %s", path, strerror(-r)), &err);
-	r = wait_until_dead(id, &err);
+	k->lock_fd = state_lock_uid(session_id_uid(id), LOCK_TIMEOUT_MS, &err);
+	if (k->lock_fd < 0 && k->lock_fd != -ENOENT)
+		return answer_gone(k->lock_fd, &err);
+	int r = wait_until_dead(id, &err);
 	if (r == 1)
 		r = error_set(&err, EBUSY, "session '%s' is live", id);
 	else if (r == 0)
