@@ -103,8 +103,11 @@ static int mount_bind(const struct keeper *k, const struct bind_mount *bind, int
 	char target[BIND_PATH_MAX + 1];
 	struct stat st;
 
-	if (fstat(mount_fd, &st) < 0 || bind_expand(bind->target, &k->user, target))
+	if (fstat(mount_fd, &st) < 0)
 		return error_errno(err, "cannot stat the bind '%.100s'", bind->source);
+	int r = bind_expand(bind->target, &k->user, target);
+	if (r < 0)
+		return error_set(err, -r, "the user's name cannot be put into '%.100s'", bind->target);
 	_cleanup_close_ int place = open_place_as(k, target, S_ISDIR(st.st_mode));
 	/* Only from inside can the user make room again. */
 	if (place == -ENOSPC || place == -EDQUOT)

@@ -93,8 +93,10 @@ static int open_target(int root, const char *path, struct carrel_error *err)
 	char copy[256], *save = NULL;
 	_cleanup_close_ int fd = openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || text_format(copy, sizeof(copy), "%s", path) < 0)
-		return error_errno(err, "cannot open '/%s'", path);
+	if (fd < 0)
+		return error_errno(err, "cannot open the root filesystem");
+	if (text_format(copy, sizeof(copy), "%s", path) < 0)
+		return error_set(err, ENAMETOOLONG, "the path '/%s' is too long", path);
 	for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
 		int next = open_component(fd, name, 0755);
 		if (next < 0)
