@@ -89,3 +89,8 @@ int host_source_check_target(int image_fd, const char *target, const struct stat
 		       : error_set(err, ENOTDIR, "the target is a %s in the image",
 				   S_ISDIR(st.st_mode) ? "directory" : "file");
 }
+
+bool host_source_may_be_left_out(const struct bind_mount *bind, int r)
+{
+	return bind->optional && (r == -ENOENT || r == -EINVAL);
+}

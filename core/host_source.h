@@ -25,4 +25,10 @@ int host_source_open_home(const struct user_facts *user, struct carrel_error *er
 int host_source_check_target(int image_fd, const char *target, const struct stat *source,
 			     struct carrel_error *err);
 
+/*
+ * Whether a session goes on without this bind, for which `r` came out: it is optional, and missing (-ENOENT) or of a filesystem that
+ * cannot be idmapped (-EINVAL).
+ */
+bool host_source_may_be_left_out(const struct bind_mount *bind, int r);
+
 #endif

@@ -112,3 +112,11 @@ bool text_is_name(const char *name, size_t max)
 	}
 	return n > 0;
 }
+
+int text_hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}

@@ -32,4 +32,7 @@ const char *text_nearest(const char *word, const char *const *candidates);
 /* Whether `name` is a plain name: 1..max bytes of [A-Za-z0-9._-], not starting with '.' or '-'. */
 bool text_is_name(const char *name, size_t max);
 
+/* The value of a hexadecimal digit, lower case; -1: it is none. */
+int text_hex_digit(char c);
+
 #endif

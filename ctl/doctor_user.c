@@ -214,7 +214,7 @@ static void check_binds(struct doctor *d, const struct doctor_user *user)
 		int r = try_bind(d, user, bind, &err);
 		if (r >= 0)
 			doctor_ok(d, "'%s' at '%s'", bind->source, bind->target);
-		else if (bind->optional && (r == -ENOENT || r == -EINVAL))
+		else if (host_source_may_be_left_out(bind, r))
 			doctor_note(d, DOCTOR_WARNING, "", "goes without '%s' at '%s': %s", bind->source,
 				    bind->target, err.msg);
 		else

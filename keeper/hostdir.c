@@ -71,11 +71,6 @@ static int open_bind(struct keeper *k, const struct bind_mount *bind, int image_
 	return r < 0 ? r : hostdir_clone(k, fd, bind->readonly ? MOUNT_ATTR_RDONLY : 0, err);
 }
 
-static bool is_missing(int r)
-{
-	return r == -ENOENT || r == -EINVAL;
-}
-
 int hostdir_open_binds(struct keeper *k, int image_fd, struct carrel_error *err)
 {
 	size_t i = 0;
@@ -85,7 +80,7 @@ int hostdir_open_binds(struct keeper *k, int image_fd, struct carrel_error *err)
 		if (k->bind_fds[i] >= 0)
 			continue;
 		error_context(err, "bind '%.100s' at '%.100s'", bind->source, bind->target);
-		if (!bind->optional || !is_missing(k->bind_fds[i]))
+		if (!host_source_may_be_left_out(bind, k->bind_fds[i]))
 			return k->bind_fds[i];
 		log_send("carrel-keeper", LOG_WARNING, "user '%s' goes without %s", k->user.name, err->msg);
 		err->code = 0;

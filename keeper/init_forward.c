@@ -59,19 +59,12 @@ static size_t put_field(unsigned char *at, const void *data, size_t size)
 	return size + 2;
 }
 
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 static ssize_t parse_cookie(const char *hex, unsigned char *out, size_t size)
 {
 	size_t n = 0;
 
 	for (; *hex; hex += 2, n++) {
-		int high = hex_digit(hex[0]), low = high < 0 ? -1 : hex_digit(hex[1]);
+		int high = text_hex_digit(hex[0]), low = high < 0 ? -1 : text_hex_digit(hex[1]);
 		if (low < 0 || n == size)
 			return -EINVAL;
 		out[n] = (unsigned char)(high << 4 | low);

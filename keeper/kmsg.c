@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/text.h"
 
 #define DEVICE	    "/dev/kmsg"
 #define RECORD_MAX  8192  /* the kernel's own; a shorter buffer is EINVAL */
@@ -30,13 +31,6 @@ static bool ends_with(const char *text, size_t length, const char *end)
 	return length > n && text[length - n - 1] == '/' && strncmp(text + length - n, end, n) == 0;
 }
 
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 /* The log has \xHH for what is not printable, and for the backslash. Back to what it was, but for NULs. */
 static void unescape(char *out, size_t size, const char *in, size_t length)
 {
@@ -45,8 +39,8 @@ static void unescape(char *out, size_t size, const char *in, size_t length)
 	for (size_t i = 0; i < length && used + 1 < size; i++) {
 		int high = -1, low = -1;
 		if (i + 3 < length && in[i] == '\\' && in[i + 1] == 'x') {
-			high = hex_digit(in[i + 2]);
-			low = hex_digit(in[i + 3]);
+			high = text_hex_digit(in[i + 2]);
+			low = text_hex_digit(in[i + 3]);
 		}
 		if (high < 0 || low < 0 || !(high + low)) {
 			out[used++] = in[i];

@@ -112,6 +112,17 @@ static void test_is_name(void **state)
 	assert_false(text_is_name("12345", 4));
 }
 
+static void test_hex_digit(void **state)
+{
+	assert_int_equal(text_hex_digit('0'), 0);
+	assert_int_equal(text_hex_digit('9'), 9);
+	assert_int_equal(text_hex_digit('a'), 10);
+	assert_int_equal(text_hex_digit('f'), 15);
+	assert_int_equal(text_hex_digit('g'), -1);
+	assert_int_equal(text_hex_digit('A'), -1);
+	assert_int_equal(text_hex_digit('\0'), -1);
+}
+
 static void test_error(void **state)
 {
 	struct carrel_error err = { 0 };
@@ -146,11 +157,11 @@ static void test_error_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_printable),  cmocka_unit_test(test_format),
-		cmocka_unit_test(test_escape),	   cmocka_unit_test(test_escape_cuts),
-		cmocka_unit_test(test_distance),   cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_is_name),	   cmocka_unit_test(test_error),
-		cmocka_unit_test(test_error_long),
+		cmocka_unit_test(test_printable), cmocka_unit_test(test_format),
+		cmocka_unit_test(test_escape),	  cmocka_unit_test(test_escape_cuts),
+		cmocka_unit_test(test_distance),  cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_is_name),	  cmocka_unit_test(test_hex_digit),
+		cmocka_unit_test(test_error),	  cmocka_unit_test(test_error_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
