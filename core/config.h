@@ -2,9 +2,8 @@
  * config.h - /etc/carrel/carrel.conf and conf.d/, read and validated against one table of keys.
  *
  * The table config_keys[] is the truth for the parser, the validation, `carrelctl explain` and the
- * manual. Order in it is the order of presentation. A key that is in the grammar and not yet
- * implemented is refused by name ("setting 'network' is not available in this version"), unless it is set to
- * what it is anyway.
+ * manual. Order in it is the order of presentation. A choice that is in the grammar and not yet
+ * implemented is refused by name ("'network': "host" is not available in this version").
  *
  * Files: the main file, then NAME.conf of the conf.d/ beside it in lexical (strcmp) order. Each is opened
  * once, O_NOFOLLOW | O_NONBLOCK, must be a regular file of root's, not writable by group or other, at most
@@ -59,7 +58,6 @@ struct config_key {
 	const char *const *choices;		/* KEY_CHOICE: NULL-terminated, index = the enum's value */
 	unsigned long long min, max;		/* numbers, in the unit of the type */
 	bool can_be_none;			/* "max" or "off" allowed */
-	bool available;				/* false: refused by name */
 	bool rules_only;			/* group_limits: only inside a rule */
 	bool top_level;				/* covers, exempt, mode: neither in defaults nor in a rule */
 	unsigned unavailable_choices;		/* bit N: choice N is in the grammar and refused by name */

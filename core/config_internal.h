@@ -176,9 +176,6 @@ int config_value_add_name(size_t key, const char *name, struct config_value *val
 int config_value_fallback(struct config *config, size_t key, struct config_value *value,
 			  struct carrel_error *err);
 
-/* Whether two values of one key, a scalar, are the same. */
-bool config_value_equal(const struct config_value *a, const struct config_value *b);
-
 /* --- pattern.c --- */
 
 /* Fill `pattern` (but for its origin); it borrows `text`. -EINVAL, and a message without FILE:LINE. */

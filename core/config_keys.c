@@ -131,7 +131,7 @@ static const char *check_path(const char *text)
 	return text[0] == '/' && strlen(text) <= PATH_MAX_BYTES ? NULL : "must be an absolute path";
 }
 
-#define IN_IO(member) .available = true, .offset = offsetof(struct io_limit, member)
+#define IN_IO(member) .offset = offsetof(struct io_limit, member)
 #define RATE(name, member, kind, text)                                                                    \
 	{                                                                                                 \
 		"io", name, kind, "max", .min = 1, .max = 1024 * TIB, .can_be_none = true, IN_IO(member), \
@@ -171,7 +171,7 @@ static const struct config_table io_table = {
 	.check = check_io,
 };
 
-#define IN_BIND(member) .available = true, .offset = offsetof(struct bind_mount, member)
+#define IN_BIND(member) .offset = offsetof(struct bind_mount, member)
 
 static const struct config_key bind_fields[] = {
 	{ "binds", "source", KEY_STRING, NULL, .check = bind_check_source, IN_BIND(source),
@@ -209,7 +209,7 @@ static const char *check_optional(const char *text)
 	return "must be names of limits such as \"limits.io\" or \"user_limits.disk\"";
 }
 
-#define IN(member) .available = true, .offset = offsetof(struct policy, member)
+#define IN(member) .offset = offsetof(struct policy, member)
 #define NOWHERE	   .offset = CONFIG_NOT_STORED
 
 /* The limits of the levels above a session, which may be without any. */
@@ -241,9 +241,9 @@ static const char *check_optional(const char *text)
 
 /* clang-format off */
 const struct config_key config_keys[] = {
-	{ NULL, "covers", KEY_PATTERNS, "", .available = true, .top_level = true, NOWHERE,
+	{ NULL, "covers", KEY_PATTERNS, "", .top_level = true, NOWHERE,
 	  .help = "who is sandboxed" },
-	{ NULL, "exempt", KEY_PATTERNS, "", .available = true, .top_level = true, NOWHERE,
+	{ NULL, "exempt", KEY_PATTERNS, "", .top_level = true, NOWHERE,
 	  .help = "who never is, whatever covers says" },
 	{ NULL, "mode", KEY_CHOICE, "enforce", mode_choices, .top_level = true, IN(mode),
 	  .help = "whether the policy is carried out, only logged, or off" },

@@ -129,33 +129,11 @@ static bool read_scalar(struct source *src, const config_setting_t *setting, str
 	return true;
 }
 
-/* A key that this version does not have may be set to what it is anyway. */
-static void read_unavailable(struct source *src, const config_setting_t *setting, size_t key)
-{
-	const struct config_value *fallback = &src->reader->config->defaults.items[key];
-	const char *text = config_setting_get_string(setting);
-	struct config_value value = { .key = key };
-	char label[CONFIG_LABEL_MAX];
-
-	if (config_keys[key].type == KEY_TABLE && is_listing(setting) && config_setting_length(setting) == 0)
-		return;
-	if (config_keys[key].type != KEY_TABLE && text &&
-	    !config_value_from_text(&config_keys[key], text, &value, NULL) &&
-	    config_value_equal(&value, fallback))
-		return;
-	FAIL(src, setting, "setting '%s' is not available in this version",
-	     config_key_label(&config_keys[key], label));
-}
-
 static void read_value(struct source *src, const config_setting_t *setting, size_t key,
 		       struct value_list *values)
 {
 	struct config_value value = { .key = key };
 
-	if (!config_keys[key].available) {
-		read_unavailable(src, setting, key);
-		return;
-	}
 	value.origin.file = src->file;
 	value.origin.line = config_setting_source_line(setting);
 	enum key_type type = config_keys[key].type;

@@ -198,23 +198,6 @@ int config_value_fallback(struct config *config, size_t key, struct config_value
 	}
 }
 
-bool config_value_equal(const struct config_value *a, const struct config_value *b)
-{
-	switch (config_keys[a->key].type) {
-	case KEY_BOOL:
-		return a->flag == b->flag;
-	case KEY_CHOICE:
-		return a->choice == b->choice;
-	case KEY_SIZE:
-	case KEY_COUNT:
-	case KEY_TIME:
-	case KEY_CPUS:
-		return a->number == b->number;
-	default:
-		return false;
-	}
-}
-
 void config_value_store(const struct config_key *key, const struct config_value *value, void *target)
 {
 	char *at = (char *)target + key->offset;

@@ -133,7 +133,7 @@ static void add_setting(struct table *table, size_t index, const struct policy *
 	const struct origin *origin = &policy->origin[index];
 	char value[VALUE_MAX], safe[VALUE_MAX];
 
-	if (key->offset == CONFIG_NOT_STORED || !key->available)
+	if (key->offset == CONFIG_NOT_STORED)
 		return;
 	format_value(key, policy, value, sizeof(value));
 	table_line(table);

@@ -40,7 +40,7 @@ int init_raise_files(struct keeper *k, struct carrel_error *err)
 		return error_errno(err, "cannot raise the limit of open files");
 	if (k->files.rlim_max > 2 * SPARE_FILES)
 		k->files.rlim_max -= SPARE_FILES;
-	if (most != UNIT_NONE && most < k->files.rlim_max)
+	if (most < k->files.rlim_max)
 		k->files.rlim_max = most;
 	if (k->files.rlim_cur > k->files.rlim_max)
 		k->files.rlim_cur = k->files.rlim_max;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,15 +127,8 @@ static int mount_fresh(const struct keeper *k, int root, const struct fresh *f, 
 	const struct limits *l = &k->policy.limits;
 
 	if (f->mode) {
-		bool none = f->sized && l->tmp == UNIT_NONE;
-		snprintf(size, sizeof(size), "%llu",
-			 none	    ? 0ull
-			 : f->sized ? (unsigned long long)l->tmp
-				    : 65536ull);
-		snprintf(inodes, sizeof(inodes), "%llu",
-			 f->sized && l->tmp_inodes == UNIT_NONE ? 0ull
-			 : f->sized				? (unsigned long long)l->tmp_inodes
-								: 256ull);
+		(void)snprintf(size, sizeof(size), "%" PRIu64, f->sized ? l->tmp : 65536);
+		(void)snprintf(inodes, sizeof(inodes), "%" PRIu64, f->sized ? l->tmp_inodes : 256);
 		options[n++] = (struct mountfd_option){ "mode", f->mode };
 		options[n++] = (struct mountfd_option){ "size", size };
 		options[n++] = (struct mountfd_option){ "nr_inodes", inodes };

@@ -283,7 +283,7 @@ static void test_shipped_policy(void **state)
 	assert_int_equal(plain->rule_count, 0);
 	assert_int_equal(plain->defaults.count, config_keys_count); /* it sets nothing */
 
-	/* Its comments have every available key, each with its built-in default. */
+	/* Its comments have every key, each with its built-in default. */
 	copy_shipped("config/carrel.conf", true);
 	_cleanup_config_ struct config *full = load(0, "");
 	assert_int_equal(policy_decide(full, &user, &shipped, &err), 0);
@@ -291,8 +291,8 @@ static void test_shipped_policy(void **state)
 	for (size_t i = 0; i < config_keys_count; i++) {
 		char label[CONFIG_LABEL_MAX];
 
-		if (config_keys[i].available && config_keys[i].type != KEY_PATTERNS &&
-		    !config_keys[i].rules_only && !shipped.origin[i].file)
+		if (config_keys[i].type != KEY_PATTERNS && !config_keys[i].rules_only &&
+		    !shipped.origin[i].file)
 			fail_msg("config/carrel.conf does not have %s",
 				 config_key_label(&config_keys[i], label));
 	}
@@ -312,7 +312,7 @@ static void test_shipped_policy(void **state)
 	assert_memory_equal(&shipped, &built_in, offsetof(struct policy, origin));
 }
 
-/* Every key has its place in the manual, available or not. */
+/* Every key has its place in the manual. */
 static void test_manual(void **state)
 {
 	_cleanup_close_ int fd = openat(fixture.repo, "docs/man/carrel.conf.5", O_RDONLY | O_CLOEXEC);
