@@ -49,7 +49,7 @@ static size_t find(const char *name)
 /* What was meant by an unknown name, as a suggestion. */
 static int unknown(const char *name, struct carrel_error *err)
 {
-	static char labels[CONFIG_KEYS_MAX][CONFIG_LABEL_MAX];
+	char labels[CONFIG_KEYS_MAX][CONFIG_LABEL_MAX];
 	const char *names[2 * CONFIG_KEYS_MAX + 1];
 	size_t count = 0;
 

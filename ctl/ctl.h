@@ -33,14 +33,14 @@ enum ctl_option {
 	CTL_AS = 1 << 4,     /* with ctl_args.as */
 	CTL_YES = 1 << 5,
 	CTL_KILL = 1 << 6,
-	CTL_KEEP_HOME = 1 << 13,
-	CTL_DRY_RUN = 1 << 14,
-	CTL_IMAGE = 1 << 7, /* with ctl_args.image */
-	CTL_BATCH = 1 << 8,
-	CTL_USERS = 1 << 9,
-	CTL_SORT = 1 << 10,  /* with ctl_args.sort */
-	CTL_TIMES = 1 << 11, /* -n, with ctl_args.times */
-	CTL_DELAY = 1 << 12, /* -d, with ctl_args.delay */
+	CTL_KEEP_HOME = 1 << 7,
+	CTL_DRY_RUN = 1 << 8,
+	CTL_IMAGE = 1 << 9, /* with ctl_args.image */
+	CTL_BATCH = 1 << 10,
+	CTL_USERS = 1 << 11,
+	CTL_SORT = 1 << 12,  /* with ctl_args.sort */
+	CTL_TIMES = 1 << 13, /* -n, with ctl_args.times */
+	CTL_DELAY = 1 << 14, /* -d, with ctl_args.delay */
 };
 
 struct ctl_args {
