@@ -4,8 +4,6 @@
 # shellcheck source=tests/lib/images.sh
 . "$lib/images.sh"
 
-slow=$work/slow.tar
-
 setup() {
 	prepare_images
 	carrelctl image import base "$TEST_IMAGE"
@@ -22,26 +20,6 @@ test_disk_full() {
 	(on_small_disk size=4m)
 	(on_small_disk nr_inodes=6)
 	expect_eq base "$(image_names)"
-}
-
-# One that takes seconds and no space: the same names over and over.
-slow_archive() {
-	local i
-
-	[ ! -e "$slow" ] || return 0
-	for i in {1..100}; do
-		entry symlink "again$i" to=x
-	done >"$work/block"
-	for i in {1..40}; do cat "$work/block"; done >"$work/blocks"
-	{
-		shell_entries
-		for i in {1..100}; do cat "$work/blocks"; done
-		entry end
-	} | gzip -1 >"$slow"
-}
-
-staging_has_content() {
-	compgen -G "$images/.staging-*/rootfs/again1"
 }
 
 interrupted_by() { # SIGNAL

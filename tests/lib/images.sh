@@ -8,6 +8,7 @@ images=/var/lib/carrel/images
 watched=/tmp/watched # what hostile archives aim at
 tar=$work/evil.tar
 layout=$work/layout # of an OCI image
+slow=$work/slow.tar
 
 prepare_images() {
 	install -D "$B/carrelctl" /usr/local/sbin/carrelctl
@@ -38,6 +39,26 @@ shell_entries() { # what every image must have
 
 archive() { # entries on standard input, after those of a shell
 	{ shell_entries && entries && entry end; } >"$tar"
+}
+
+# One that takes seconds and no space: the same names over and over.
+slow_archive() {
+	local i
+
+	[ ! -e "$slow" ] || return 0
+	for i in {1..100}; do
+		entry symlink "again$i" to=x
+	done >"$work/block"
+	for i in {1..40}; do cat "$work/block"; done >"$work/blocks"
+	{
+		shell_entries
+		for i in {1..100}; do cat "$work/blocks"; done
+		entry end
+	} | gzip -1 >"$slow"
+}
+
+staging_has_content() {
+	compgen -G "$images/.staging-*/rootfs/again1"
 }
 
 # --- looking at what an import did ---
