@@ -9,7 +9,7 @@
  *	confine*.c       programs of the host on untrusted data; what is common to children that are confined
  *	progress.c       signals and progress of long work
  *	image_*.c        the `image` verbs: import, fetch, busybox (what it is made from); make (how), extract (the confined
- *	                 child: archive, reader, layer), oci, bundle, tree, staging; list, verify, remove
+ *	                 child: archive, reader, layer, follow), oci, bundle, tree, staging; list, verify, remove
  *	rootfs_*.c       the `rootfs` verbs; layer*.c walks and compares what they look at
  *	doctor*.c        `doctor`: see doctor.h
  *

@@ -97,7 +97,9 @@ static int write_entries(struct reader *reader, bool layer)
 	while ((r = reader_next(reader, &entry)) > 0) {
 		if (layer && layer_is_whiteout(reader->path))
 			continue;
-		r = write_entry(reader, out, entry);
+		r = layer ? layer_follow_links(reader, entry) : 0;
+		if (r == 0)
+			r = write_entry(reader, out, entry);
 		if (r < 0)
 			break;
 	}

@@ -43,6 +43,12 @@ int reader_refuse_archive(struct reader *reader, struct archive *which);
 /* image_layer.c: take away from "/" what the layer at hand replaces or takes away. Reads it to its end. */
 int layer_clear(struct reader *reader);
 
+/*
+ * image_follow.c: replace the path of a layer's entry, and that of the file it is a hard link to, by one that leads to the same
+ * place of the image without going through links. 0, or -errno with the archive refused.
+ */
+int layer_follow_links(struct reader *reader, struct archive_entry *entry);
+
 /* Whether the entry is not a file of the layer, but says that one is taken away. */
 bool layer_is_whiteout(const char *path);
 
