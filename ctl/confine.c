@@ -264,7 +264,7 @@ static int start(const struct confine *confine, const char *path, struct running
 
 /* Until the program has ended; what it writes is read meanwhile. */
 static int attend(struct running *running, struct said *said, struct progress *progress,
-		  void (*tick)(void *arg), void *arg, struct carrel_error *err)
+		  int (*tick)(void *arg, struct carrel_error *err), void *arg, struct carrel_error *err)
 {
 	struct pollfd pollers[] = { { .fd = running->pidfd, .events = POLLIN },
 				    { .fd = running->error_fd, .events = POLLIN } };
@@ -283,13 +283,14 @@ static int attend(struct running *running, struct said *said, struct progress *p
 			else if (n == 0)
 				pollers[1].fd = -1; /* closed: the end is near */
 		}
-		if (tick)
-			tick(arg);
+		r = tick ? tick(arg, err) : 0;
+		if (r < 0)
+			return r;
 	}
 }
 
-int confine_run(const struct confine *confine, struct progress *progress, void (*tick)(void *arg), void *arg,
-		struct carrel_error *err)
+int confine_run(const struct confine *confine, struct progress *progress,
+		int (*tick)(void *arg, struct carrel_error *err), void *arg, struct carrel_error *err)
 {
 	struct said said = { .used = 0 };
 	struct running running = { .pidfd = -EBADF, .error_fd = -EBADF };

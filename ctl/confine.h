@@ -33,12 +33,12 @@ struct confine {
 };
 
 /*
- * Run it to its end. `tick`, or NULL, is called a few times a second. Returns its exit status, or -errno when it
- * could not be run, was killed, or a signal came (it is then killed). Unless it is 0, the last line that it wrote
+ * Run it to its end. `tick`, or NULL, is called a few times a second, and returns 0, or -errno to have it killed. Returns its
+ * exit status, or -errno when it could not be run, was killed, or a signal came (it is then killed). Unless it is 0, the last line that it wrote
  * to standard error is in `err`.
  */
-int confine_run(const struct confine *confine, struct progress *progress, void (*tick)(void *arg), void *arg,
-		struct carrel_error *err);
+int confine_run(const struct confine *confine, struct progress *progress,
+		int (*tick)(void *arg, struct carrel_error *err), void *arg, struct carrel_error *err);
 
 /*
  * For a child that confines itself, in this order.

@@ -7,6 +7,7 @@
  *	live.c           what is known of a session
  *	check.c …        one verb each
  *	confine*.c       programs of the host on untrusted data; what is common to children that are confined
+ *	room.c           how much of a disk may be taken
  *	progress.c       signals and progress of long work
  *	image_*.c        the `image` verbs: import, fetch, busybox (what it is made from); make (how), extract (the confined
  *	                 child: archive, reader, layer, follow), oci, bundle, tree, staging; list, verify, remove

@@ -113,7 +113,7 @@ static void extract_child(int archive_fd, int rootfs_fd, int report_fd, bool lay
 	if (r == 0)
 		r = confine_drop_capabilities(kept, (int)ARRAY_SIZE(kept), &err);
 	if (r == 0) {
-		extract_archive(ARCHIVE_FD, layer, digest, &report);
+		extract_archive(ARCHIVE_FD, ROOTFS_FD, layer, digest, &report);
 	} else {
 		report.code = -r;
 		memcpy(report.message, err.msg, sizeof(report.message));

@@ -27,6 +27,7 @@
 #include "core/text.h"
 #include "ctl.h"
 #include "image_make.h"
+#include "room.h"
 
 #define MIRROR	      "https://dl-cdn.alpinelinux.org/alpine"
 #define INDEX_MAX     (1 << 20)
@@ -59,13 +60,18 @@ static void pick_environment(const char *env[ENV_MAX])
 	env[count] = NULL;
 }
 
-static void show_download(void *arg)
+/* While curl is at work. What is not yet the archive goes to memory. */
+static int watch_download(void *arg, struct carrel_error *err)
 {
 	struct fetch *fetch = arg;
 	struct stat st;
+	uint64_t room;
 
-	if (fetch->part_fd >= 0 && fstat(fetch->part_fd, &st) == 0)
+	if (fetch->part_fd < 0)
+		return 0;
+	if (fstat(fetch->part_fd, &st) == 0)
 		progress_show(fetch->progress, (uint64_t)st.st_size, fetch->release.size);
+	return room_look(fetch->part_fd, 1, &room, err);
 }
 
 /* Append what is at MIRROR/BRANCH/releases/ARCH/`name`, from `offset` on, to fd. curl's exit status, or -errno. */
@@ -132,7 +138,7 @@ static int run_curl(struct fetch *fetch, const char *name, uint64_t offset, int 
 	    text_format(from, sizeof(from), "%llu", (unsigned long long)offset) < 0)
 		return error_set(err, ENAMETOOLONG, "the address is too long");
 	pick_environment(env);
-	int r = confine_run(&confine, fetch->progress, show_download, fetch, err);
+	int r = confine_run(&confine, fetch->progress, watch_download, fetch, err);
 	return r > 0 ? (error_context(err, "%s", url), r) : r;
 }
 

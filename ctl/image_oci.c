@@ -21,6 +21,7 @@
 #include "core/fs.h"
 #include "core/text.h"
 #include "image_make.h"
+#include "room.h"
 
 #define LAYERS	    "layers" /* in the staging directory: the blobs, below blobs/, and the list */
 #define BLOBS	    ("dir:" CONFINE_WORK "/blobs")
@@ -109,6 +110,15 @@ static void shorten_message(struct carrel_error *err)
 	(void)error_set(err, err->code, "skopeo: %s", text);
 }
 
+/* While skopeo is at work: a blob may be as large as an image, and there may be many. */
+static int watch_disk(void *arg, struct carrel_error *err)
+{
+	const struct oci *oci = arg;
+	uint64_t room;
+
+	return room_look(oci->layers_fd, 1, &room, err);
+}
+
 static int run_skopeo(struct image_make *make, const struct oci *oci, const char *const *argv, int stdout_fd,
 		      struct carrel_error *err)
 {
@@ -124,7 +134,7 @@ static int run_skopeo(struct image_make *make, const struct oci *oci, const char
 		.stdout_fd = stdout_fd,
 		.file_max = EXTRACT_BYTES_MAX,
 	};
-	int r = confine_run(&confine, &make->progress, NULL, NULL, err);
+	int r = confine_run(&confine, &make->progress, watch_disk, (void *)oci, err);
 
 	if (r > 0)
 		shorten_message(err);

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "core/image.h"
+#include "room.h"
 
-#define TAR_BLOCK 512
+#define TAR_BLOCK  512
+#define LOOK_BYTES (UINT64_C(4) << 20)
 
 /* The file as libarchive reads it, hashed on the way. */
 static la_ssize_t read_source(struct archive *in, void *arg, const void **data)
@@ -160,6 +162,21 @@ static int check_entry(struct reader *reader, struct archive_entry *entry)
 	default:
 		return reader_refuse(reader, EINVAL, "it is of an unknown kind");
 	}
+}
+
+int reader_take_room(struct reader *reader, uint64_t bytes)
+{
+	struct carrel_error err = { 0 };
+
+	if (bytes > reader->room) {
+		int r = room_look(reader->rootfs_fd, bytes, &reader->room, &err);
+		if (r < 0)
+			return reader_refuse(reader, -r, err.msg);
+		if (reader->room > LOOK_BYTES + bytes)
+			reader->room = LOOK_BYTES + bytes;
+	}
+	reader->room -= bytes;
+	return 0;
 }
 
 int reader_open(struct reader *reader, int fd, struct digest *digest, struct extract_report *report)

@@ -18,6 +18,8 @@ struct reader {
 	struct digest *digest;	       /* of the file as it is, or NULL */
 	char path[READER_PATH_MAX];    /* of the entry at hand, below "/" */
 	int fd;
+	int rootfs_fd; /* what is written to */
+	uint64_t room; /* bytes that may be written to it before the disk is looked at again */
 	char buffer[READER_BUFFER];
 };
 
@@ -33,6 +35,12 @@ int reader_next(struct reader *reader, struct archive_entry **entry);
 
 /* After the last: it was the last, and not where the file was cut off; with a digest, that is finished. */
 int reader_finish(struct reader *reader);
+
+/*
+ * Before `bytes` are written: is there room (room.h)? 0, or -errno with the archive refused. The disk, which others may write to as
+ * well, is looked at every few MiB.
+ */
+int reader_take_room(struct reader *reader, uint64_t bytes);
 
 /* Refuse the archive: `why`, after the entry's name, when reader->path has one. Returns -errno. */
 int reader_refuse(struct reader *reader, int code, const char *why);

@@ -197,7 +197,7 @@ on_small_disk() {
 	trap 'umount "$images"' EXIT
 	mount -t tmpfs -o mode=700,size=1m small "$images"
 	expect_status 1 carrelctl image import x "oci:$work/large"
-	expect_match 'No space left on device|no space left on device' "$errors"
+	expect_match "'large': it would leave less than 51.2K of the disk free" "$errors"
 	no_images
 }
 
@@ -213,8 +213,30 @@ test_disk_full() {
 	(trap 'umount "$images"' EXIT
 		mount -t tmpfs -o mode=700,size=1m small "$images"
 		expect_status 1 carrelctl image import x "docker-archive:$work/large-saved.tar"
-		expect_match 'skopeo: .*no space left' "$errors" # while laying out the layers
+		# While laying out the layers, whichever is seen first.
+		expect_match 'skopeo: .*no space left|it would leave less than' "$errors"
 		no_images)
+}
+
+# It is ended when little is left, not when nothing is.
+test_skopeo_fills_the_disk() {
+	cp /usr/bin/skopeo "$work/skopeo"
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\nyes | head -c "$(cat /carrel-source/bytes)" >/carrel-work/blob\nexec sleep "$(cat /carrel-source/seconds)"\n' >/usr/bin/skopeo
+	mkdir "$work/fills"
+	(trap 'umount "$images"; cp "$work/skopeo" /usr/bin/skopeo' EXIT
+		mount -t tmpfs -o mode=700,size=16m small "$images"
+		echo 16000000 >"$work/fills/bytes"
+		echo 63 >"$work/fills/seconds"
+		expect_status 1 carrelctl image import x "oci:$work/fills"
+		expect_match "cannot import 'oci:$work/fills': it would leave less than 819K of the disk free" "$errors"
+		no_images
+		fails pgrep -fx 'sleep 63'
+		echo 15000000 >"$work/fills/bytes" # the control: it goes on
+		echo 0 >"$work/fills/seconds"
+		expect_status 1 carrelctl image import x "oci:$work/fills"
+		expect_match 'it has no digest|cannot open the layers' "$errors")
+	rm -r "$work/fills"
 }
 
 test_interrupted_in_skopeo() {
