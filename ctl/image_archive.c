@@ -145,6 +145,6 @@ void extract_archive(int archive_fd, int rootfs_fd, bool layer, struct digest *d
 	if (r == 0)
 		r = write_entries(&reader, layer);
 	if (r == 0)
-		(void)reader_finish(&reader);
+		(void)reader_finish(&reader, !layer);
 	reader_close(&reader);
 }

@@ -34,7 +34,8 @@ _Static_assert(sizeof(struct extract_report) <= PIPE_BUF, "a report is one write
 
 /*
  * What glibc reads from files at its first use must be read now: after the chroot the file would be one of the
- * archive's. Names in archives are UTF-8, and libarchive passes them through the locale.
+ * archive's. Names in pax headers are UTF-8, and libarchive passes them through the locale; those in others are bytes,
+ * and stay as they are.
  */
 static int load_locale(struct carrel_error *err)
 {

@@ -33,8 +33,11 @@ void reader_close(struct reader *reader);
  */
 int reader_next(struct reader *reader, struct archive_entry **entry);
 
-/* After the last: it was the last, and not where the file was cut off; with a digest, that is finished. */
-int reader_finish(struct reader *reader);
+/*
+ * After the last: it was the last, and with `must_end` not where the file was cut off; with a digest, that is finished. A layer needs no
+ * end: what has read its digest knows that it is whole, and not all tools write one.
+ */
+int reader_finish(struct reader *reader, bool must_end);
 
 /*
  * Before `bytes` are written: is there room (room.h)? 0, or -errno with the archive refused. The disk, which others may write to as

@@ -54,6 +54,29 @@ test_cut_off() {
 	refused ''
 }
 
+# Names are bytes, as for the kernel; only where the archive says that they are UTF-8 must they be.
+test_names_that_are_not_utf8() {
+	local latin=$'\xe9t\xe9'
+
+	{
+		shell_entries
+		entry dir "$latin"
+		entry symlink "$latin/link" to="$latin"
+		entry hardlink "$latin/hard" to="$latin/link"
+		entry file x pax=hdrcharset:BINARY pax="path:$latin/binary" data=x
+		entry end
+	} >"$tar"
+	accepted
+	expect_eq "binary hard link" "$(ls "$rootfs/$latin" | paste -sd' ')"
+	expect_eq "$latin" "$(readlink "$rootfs/$latin/hard")"
+	carrelctl image verify evil
+	drop evil
+	{ shell_entries && entry file x pax="path:$latin" data=x && entry end; } >"$tar"
+	refused "Pathname can't be converted from UTF-8"
+	{ shell_entries && entry symlink x to=y pax="linkpath:$latin" && entry end; } >"$tar"
+	refused "Linkname can't be converted from UTF-8"
+}
+
 test_damaged_header() {
 	archive <<<'file x data=y'
 	printf 'X' | dd of="$tar" bs=1 seek=1600 conv=notrunc status=none # in the header of x

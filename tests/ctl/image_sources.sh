@@ -156,6 +156,22 @@ test_layers_through_links() {
 	drop links
 }
 
+# Not all tools write the blocks that end an archive. Whether a layer is whole, its digest says.
+test_layer_without_an_end() {
+	local layout=$work/endless
+
+	{ entry dir bin && entry file bin/sh data='#!' mode=755 && entry end; } >"$work/endless.tar"
+	{ entry dir etc && entry file etc/last data=x; } >"$work/endless-2.tar"
+	layered "$work/endless.tar" "$work/endless-2.tar"
+	expect_status 0 carrelctl image import --no-sftp endless "oci:$layout"
+	as_umoci_unpacks endless
+	truncate -s -100 "$work/endless-2.tar" # the control: in the middle of a file is no end
+	layered "$work/endless.tar" "$work/endless-2.tar"
+	expect_status 1 carrelctl image import cut "oci:$layout"
+	expect_match '[Tt]runcated' "$errors"
+	drop endless
+}
+
 test_docker_archive() {
 	expect_status 0 carrelctl image import --no-sftp saved "docker-archive:$work/saved.tar"
 	expect_status 0 carrelctl image import --no-sftp named "docker-archive:$work/saved.tar:site/base:1"
