@@ -343,6 +343,14 @@ static int check_mirror(char *mirror, size_t size, const char *given)
 	return text_format(mirror, size, "%.*s", (int)length, given);
 }
 
+/* USER:PASSWORD@ before the host: it would be kept as the image's source, and stand on curl's command line for all to see. */
+static bool has_password(const char *address)
+{
+	const char *host = strstr(address, "://");
+
+	return host && memchr(host + 3, '@', strcspn(host + 3, "/?#"));
+}
+
 int verb_image_fetch(const struct ctl_args *args)
 {
 	struct fetch fetch = { .downloads_fd = -EBADF, .part_fd = -EBADF };
@@ -360,6 +368,10 @@ int verb_image_fetch(const struct ctl_args *args)
 		return ctl_usage("'%s' is not a name for an image", make.name);
 	if (alpine_branch(args->count > 1 ? args->words[1] : NULL, fetch.branch, fetch.exact) < 0)
 		return ctl_usage("'%s' is not a version of Alpine, such as 3.20 or 3.20.3", args->words[1]);
+	if (args->mirror && has_password(args->mirror))
+		return ctl_usage(
+			"the address of the mirror must not have a user or a password in it, which all "
+			"could see: download the archive yourself, then 'carrelctl image import' it");
 	if (check_mirror(mirror, sizeof(mirror), args->mirror ? args->mirror : MIRROR) < 0)
 		return ctl_usage("'%s' is not an https:// or http:// address", args->mirror);
 	fetch.mirror = mirror;

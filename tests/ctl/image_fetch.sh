@@ -276,6 +276,13 @@ test_usage() {
 		expect_status 2 carrelctl image fetch alpine --mirror "$word"
 		expect_match 'is not an https' "$errors"
 	done
+	for word in user:hush@127.0.0.1 hush@x/alpine hush:@x?y "user:hush@127.0.0.1:$port/"; do
+		expect_status 2 carrelctl image fetch alpine --mirror "http://$word"
+		expect_match 'must not have a user or a password in it' "$errors"
+		expect_no_match hush "$errors"
+	done
+	expect_status 1 carrelctl image fetch alpine --mirror "http://127.0.0.1:$port/a@b"
+	expect_match '404' "$errors" "an at-sign elsewhere is no password"
 	expect_status 2 carrelctl image fetch debian
 	expect_match "only 'alpine' can be fetched" "$errors"
 	expect_status 2 fetch --as ../x
