@@ -39,17 +39,18 @@ enum ctl_option {
 	CTL_IMAGE = 1 << 7, /* with ctl_args.image */
 	CTL_BATCH = 1 << 8,
 	CTL_USERS = 1 << 9,
-	CTL_SORT = 1 << 10,  /* with ctl_args.sort */
-	CTL_TIMES = 1 << 11, /* -n, with ctl_args.times */
-	CTL_DELAY = 1 << 12, /* -d, with ctl_args.delay */
+	CTL_SORT = 1 << 10,   /* with ctl_args.sort */
+	CTL_TIMES = 1 << 11,  /* -n, with ctl_args.times */
+	CTL_DELAY = 1 << 12,  /* -d, with ctl_args.delay */
+	CTL_SHA512 = 1 << 15, /* with ctl_args.sha512 */
 };
 
 struct ctl_args {
 	unsigned options; /* enum ctl_option: those that were given */
 	int count;	  /* words after the verb */
 	char **words;
-	const char *sort, *times, *delay, *mirror, *as,
-		*image; /* the values of options that have one, or NULL */
+	const char *sort, *times, *delay, *mirror, *as, *image,
+		*sha512; /* the values of options that have one, or NULL */
 };
 
 struct ctl_verb {

@@ -121,6 +121,50 @@ test_os_release_that_is_not_one() {
 	drop evil
 }
 
+# --- a digest that is given ---
+
+# One bit of a file in an archive that is stored, not deflated: nothing but a checksum can tell.
+flip_a_bit() { # FROM TO
+	python3 - "$@" <<-'END'
+		import sys, zlib
+		packer = zlib.compressobj(0, zlib.DEFLATED, 31)
+		data = bytearray(packer.compress(open(sys.argv[1], "rb").read()) + packer.flush())
+		data[data.index(b"precious")] ^= 1
+		open(sys.argv[2], "wb").write(data)
+	END
+}
+
+test_sha512() {
+	local sum short zeros
+
+	zeros=$(printf '%0128d' 0)
+	archive <<<'file x data=precious'
+	cp "$tar" "$work/whole.tar"
+	sum=$(sha512sum <"$tar")
+	sum=${sum%% *}
+	expect_status 0 carrelctl image import --sha512 "$sum" good "$tar"
+	expect_match "\"digest\": \"sha512:$sum\"" "$(carrelctl image list --json)"
+	drop good
+	expect_status 0 carrelctl image import good "$tar" --no-sftp --sha512 "${sum^^}"
+	drop good
+	expect_status 1 carrelctl image import --sha512 "$zeros" evil "$tar"
+	expect_match "cannot import '$tar': its SHA-512 begins with ${sum:0:16}, and should with 0{16}$" "$errors"
+	no_images
+	for short in "${sum:1}" "${sum}0" "${sum:1}g" ''; do
+		expect_status 2 carrelctl image import --sha512 "$short" evil "$tar"
+		expect_match 'is not a SHA-512 digest: 128 hexadecimal digits' "$errors"
+	done
+	expect_status 2 carrelctl image import --sha512 "$sum" evil "oci:$work"
+	expect_match "'--sha512' is for an archive" "$errors"
+	flip_a_bit "$work/whole.tar" "$tar"
+	fails gzip -t <"$tar"
+	gzip -c "$work/whole.tar" >"$work/whole.tar.gz"
+	sum=$(sha512sum <"$work/whole.tar.gz")
+	expect_status 1 carrelctl image import --sha512 "${sum%% *}" evil "$tar"
+	expect_match 'its SHA-512 begins with' "$errors"
+	no_images
+}
+
 # --- too much of something ---
 
 test_too_long_and_too_deep() {
