@@ -69,8 +69,12 @@ static int watch_download(void *arg, struct carrel_error *err)
 
 	if (fetch->part_fd < 0)
 		return 0;
-	if (fstat(fetch->part_fd, &st) == 0)
+	if (fstat(fetch->part_fd, &st) < 0)
+		return error_errno(err, "cannot look at '%s'", fetch->part);
+	if (fetch->release.size) /* that of an older release is not in any index */
 		progress_show(fetch->progress, (uint64_t)st.st_size, fetch->release.size);
+	else
+		progress_show_bytes(fetch->progress, (uint64_t)st.st_size);
 	return room_look(fetch->part_fd, 1, &room, err);
 }
 

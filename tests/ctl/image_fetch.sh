@@ -252,6 +252,24 @@ test_progress_on_a_terminal() {
 	drop
 }
 
+# Of an older release nobody says how large it is.
+test_progress_without_a_size() {
+	local screen older=alpine-minirootfs-3.20.1-$arch.tar.gz
+
+	cp "$TEST_IMAGE" "$releases/$older"
+	(cd "$releases" && sha512sum "$older" >"$older.sha512")
+	manner slow
+	screen=$(expect -c "
+		set timeout 30
+		spawn -noecho carrelctl image fetch --mirror http://127.0.0.1:$port alpine 3.20.1
+		expect -re {fetching $older: +[0-9.]+\[KM\]}
+		expect eof
+		puts [wait]")
+	expect_match "fetching $older: +[0-9.]+[KM]" "$screen"
+	rm "$releases/$older"*
+	drop
+}
+
 test_two_at_once() {
 	local pid
 

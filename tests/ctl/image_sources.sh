@@ -255,6 +255,24 @@ test_skopeo_fills_the_disk() {
 	rm -r "$work/fills"
 }
 
+test_progress_of_skopeo_on_a_terminal() {
+	local screen
+
+	cp /usr/bin/skopeo "$work/skopeo"
+	printf '#!/bin/sh\nmkdir /carrel-work/blobs\nyes | head -c 3000000 >/carrel-work/blobs/part\nexec sleep 62\n' >/usr/bin/skopeo
+	screen=$(expect -c "
+		set timeout 30
+		spawn -noecho carrelctl image import x oci:$layout
+		expect -re {copying the layers of x: +2\\.[0-9]+M}
+		send \003
+		expect eof
+		puts [wait]")
+	cp "$work/skopeo" /usr/bin/skopeo
+	expect_match 'copying the layers of x: +2\.[0-9]+M' "$screen"
+	expect_match 'interrupted; nothing was imported' "$screen"
+	no_images
+}
+
 test_interrupted_in_skopeo() {
 	local pid status=0
 
