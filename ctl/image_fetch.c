@@ -210,8 +210,14 @@ static int open_part(struct fetch *fetch, struct carrel_error *err)
 				O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fetch->part_fd < 0)
 		return error_errno(err, "cannot make '%s/%s'", CARREL_DOWNLOADS, fetch->part);
+	struct stat st;
 	int r = fs_lock(fetch->part_fd, 0);
-	return r < 0 ? error_set(err, EBUSY, "'%s' is being fetched already", fetch->file) : 0;
+	if (r < 0)
+		return error_set(err, EBUSY, "'%s' is being fetched already", fetch->file);
+	/* Until it was locked, `carrelctl gc` could take it for one that was given up. */
+	if (fstat(fetch->part_fd, &st) < 0 || !st.st_nlink)
+		return error_set(err, EBUSY, "'%s' was removed at the same time: try again", fetch->part);
+	return 0;
 }
 
 static int part_size(const struct fetch *fetch, uint64_t *size, struct carrel_error *err)

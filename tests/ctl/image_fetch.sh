@@ -283,6 +283,27 @@ test_two_at_once() {
 	drop
 }
 
+test_gc_of_downloads() {
+	local lock
+
+	install -d -m 700 "$downloads"
+	echo x | tee "$downloads"/{old,new,locked}.part "$downloads/old.txt" >/dev/null
+	touch -d '8 days ago' "$downloads"/{old,locked}.part "$downloads/old.txt"
+	touch -d '6 days ago' "$downloads/new.part"
+	exec {lock}<"$downloads/locked.part"
+	flock -n "$lock"
+	expect_status 0 carrelctl gc
+	expect_eq "removed the unfinished download 'old.part'" "$output"
+	expect_eq "locked.part new.part old.txt" "$(ls "$downloads" | paste -sd' ')"
+	exec {lock}<&-
+	expect_status 0 carrelctl gc
+	expect_eq "removed the unfinished download 'locked.part'" "$output"
+	rm "$downloads"/{new.part,old.txt}
+	rmdir "$downloads"
+	expect_status 0 carrelctl gc
+	expect_eq '' "$output$errors"
+}
+
 test_usage() {
 	local word
 
