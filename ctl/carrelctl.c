@@ -38,8 +38,8 @@ static const struct ctl_verb verbs[] = {
 	{ "faults", NULL, "[USER]", "list the limits that were reached", CTL_JSON, 0, 1, true, verb_faults },
 	{ "gc", NULL, "", "remove what crashes left behind", 0, 0, 0, true, verb_gc },
 	{ "image", "import", "NAME SOURCE",
-	  "unpack a tar archive, oci:DIR or docker-archive:FILE as an image", CTL_NO_SFTP, 2, 2, true,
-	  verb_image_import },
+	  "unpack a tar archive, oci:DIR or docker-archive:FILE as an image", CTL_NO_SFTP | CTL_SHA512, 2, 2,
+	  true, verb_image_import },
 	{ "image", "fetch", "alpine [VERSION]", "download a distribution's root filesystem as an image",
 	  CTL_MIRROR | CTL_AS | CTL_NO_SFTP, 1, 2, true, verb_image_fetch },
 	{ "image", "build", "busybox [NAME]", "make a small image from this host's busybox", CTL_NO_SFTP, 1,
@@ -85,6 +85,7 @@ static const struct {
 	{ CTL_FORCE, "--force" },	  { CTL_NO_SFTP, "--no-sftp" }, { CTL_MIRROR, "--mirror URL" },
 	{ CTL_AS, "--as NAME" },	  { CTL_YES, "--yes" },		{ CTL_KILL, "--kill" },
 	{ CTL_KEEP_HOME, "--keep-home" }, { CTL_DRY_RUN, "--dry-run" }, { CTL_IMAGE, "--image NAME" },
+	{ CTL_SHA512, "--sha512 HEX" },
 };
 
 static void print_usage(FILE *out, const struct ctl_verb *verb)
@@ -252,6 +253,7 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 		{ "keep-home", no_argument, NULL, CTL_KEEP_HOME },
 		{ "dry-run", no_argument, NULL, CTL_DRY_RUN },
 		{ "image", required_argument, NULL, CTL_IMAGE },
+		{ "sha512", required_argument, NULL, CTL_SHA512 },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -282,6 +284,8 @@ static int parse_args(const struct ctl_verb *verb, int argc, char **argv, struct
 			args->as = optarg;
 		else if (c == CTL_IMAGE)
 			args->image = optarg;
+		else if (c == CTL_SHA512)
+			args->sha512 = optarg;
 	}
 	args->count = argc - optind;
 	args->words = argv + optind;

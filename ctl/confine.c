@@ -10,19 +10,14 @@
 #include "confine.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <linux/securebits.h>
 
 #include "core/cleanup.h"
 #include "core/mountfd.h"
@@ -49,34 +44,6 @@ struct trees {
 	struct tree tree[TREES_MAX];
 	unsigned count;
 };
-
-void confine_reset_signals(void)
-{
-	sigset_t none;
-
-	for (int number = 1; number < NSIG; number++)
-		(void)signal(number, number == SIGXFSZ || number == SIGPIPE ? SIG_IGN : SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-int confine_drop_capabilities(const cap_value_t *kept, int count, struct carrel_error *err)
-{
-	const int noroot = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
-	cap_t caps = cap_init();
-	int r = 0;
-
-	/* Neither can an exec by uid 0 bring them back. */
-	if (!caps || (count && cap_set_flag(caps, CAP_PERMITTED, count, kept, CAP_SET) < 0) ||
-	    (count && cap_set_flag(caps, CAP_EFFECTIVE, count, kept, CAP_SET) < 0) ||
-	    prctl(PR_SET_SECUREBITS, noroot, 0, 0, 0) < 0 || cap_set_proc(caps) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		r = error_errno(err, "cannot drop capabilities");
-	cap_free(caps);
-	if (r == 0 && chroot("/") == 0) /* the proof that they are gone */
-		r = error_set(err, EPERM, "capabilities were dropped and are still there");
-	return r;
-}
 
 static int take(struct trees *trees, int dirfd, const char *from, const char *to, uint64_t attrs,
 		struct carrel_error *err)
@@ -191,31 +158,16 @@ static int enter_root(const struct confine *confine, struct carrel_error *err)
 	return 0;
 }
 
-static int limit_resources(const struct confine *confine, struct carrel_error *err)
-{
-	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX }, core = { 0, 0 };
-	const struct rlimit file = { confine->file_max, confine->file_max };
-
-	if (setrlimit(RLIMIT_DATA, &memory) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ||
-	    setrlimit(RLIMIT_FSIZE, &file) < 0)
-		return error_errno(err, "cannot set limits");
-	return 0;
-}
-
 /* Standard error is a pipe to the parent from here on; the rest is closed by the exec. */
 static int arrange_descriptors(const struct confine *confine, int error_fd)
 {
-	struct pollfd parent = { .fd = STDERR_FILENO };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0 || dup2(error_fd, STDERR_FILENO) < 0 || dup2(null, STDIN_FILENO) < 0 ||
 	    dup2(confine->stdout_fd >= 0 ? confine->stdout_fd : null, STDOUT_FILENO) < 0 ||
 	    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return -1;
-	/* A parent that died before the death signal was asked for has closed its end. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&parent, 1, 0) < 0)
-		return -1;
-	return parent.revents & POLLERR ? -1 : 0;
+	return confine_die_with_parent(STDERR_FILENO);
 }
 
 static void confined_child(const struct confine *confine, const char *path, int error_fd)
@@ -229,7 +181,7 @@ static void confined_child(const struct confine *confine, const char *path, int 
 		_exit(SETUP_EXIT);
 	int r = enter_root(confine, &err);
 	if (r == 0)
-		r = limit_resources(confine, &err);
+		r = confine_limit_resources(MEMORY_MAX, confine->file_max, &err);
 	if (r == 0)
 		r = confine_drop_capabilities(NULL, 0, &err);
 	if (r == 0) {
@@ -294,31 +246,25 @@ static int start(const struct confine *confine, const char *path, struct running
 		 struct carrel_error *err)
 {
 	int pidfd = -EBADF, pipe_fds[2];
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-			 (confine->network ? 0 : CLONE_NEWNET),
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
 
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return error_errno(err, "cannot make a pipe");
 	_cleanup_close_ int ours = pipe_fds[0], theirs = pipe_fds[1];
 	(void)fcntl(theirs, F_SETFL, 0); /* only our end does not wait */
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = confine_fork(confine->network, &pidfd, err);
 	if (pid == 0) {
 		close_fd(&ours);
 		confined_child(confine, path, theirs);
 	}
 	if (pid < 0)
-		return error_errno(err, "cannot start '%s'", confine->program);
+		return error_context(err, "cannot start '%s'", confine->program);
 	*running = (struct running){ .pid = pid, .pidfd = pidfd, .error_fd = steal_fd(&ours) };
 	return 0;
 }
 
 /* Until the program has ended; what it writes is read meanwhile. */
 static int attend(struct running *running, struct said *said, struct progress *progress,
-		  void (*tick)(void *arg), void *arg, struct carrel_error *err)
+		  int (*tick)(void *arg, struct carrel_error *err), void *arg, struct carrel_error *err)
 {
 	struct pollfd pollers[] = { { .fd = running->pidfd, .events = POLLIN },
 				    { .fd = running->error_fd, .events = POLLIN } };
@@ -337,13 +283,14 @@ static int attend(struct running *running, struct said *said, struct progress *p
 			else if (n == 0)
 				pollers[1].fd = -1; /* closed: the end is near */
 		}
-		if (tick)
-			tick(arg);
+		r = tick ? tick(arg, err) : 0;
+		if (r < 0)
+			return r;
 	}
 }
 
-int confine_run(const struct confine *confine, struct progress *progress, void (*tick)(void *arg), void *arg,
-		struct carrel_error *err)
+int confine_run(const struct confine *confine, struct progress *progress,
+		int (*tick)(void *arg, struct carrel_error *err), void *arg, struct carrel_error *err)
 {
 	struct said said = { .used = 0 };
 	struct running running = { .pidfd = -EBADF, .error_fd = -EBADF };

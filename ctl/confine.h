@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/capability.h>
+#include <sys/types.h>
 
 #include "core/error.h"
 #include "progress.h"
@@ -32,15 +33,31 @@ struct confine {
 };
 
 /*
- * Run it to its end. `tick`, or NULL, is called a few times a second. Returns its exit status, or -errno when it
- * could not be run, was killed, or a signal came (it is then killed). Unless it is 0, the last line that it wrote
+ * Run it to its end. `tick`, or NULL, is called a few times a second, and returns 0, or -errno to have it killed. Returns its
+ * exit status, or -errno when it could not be run, was killed, or a signal came (it is then killed). Unless it is 0, the last line that it wrote
  * to standard error is in `err`.
  */
-int confine_run(const struct confine *confine, struct progress *progress, void (*tick)(void *arg), void *arg,
-		struct carrel_error *err);
+int confine_run(const struct confine *confine, struct progress *progress,
+		int (*tick)(void *arg, struct carrel_error *err), void *arg, struct carrel_error *err);
 
-/* For a child that confines itself: signals as in a fresh program, and of the capabilities only `kept`, proven. */
+/*
+ * For a child that confines itself, in this order.
+ *
+ * confine_fork: fork(2) into PID, IPC and UTS namespaces of its own, and unless `network` one without a network. It sees and
+ * can signal no process but its own, and is PID 1 there: when it ends, so do all that it has started. 0 in the child, in the
+ * parent its pid, with *pidfd (CLOEXEC, the caller's to close), or -errno.
+ *
+ * confine_die_with_parent: be killed when the parent dies. `pipe_fd` is the writing end of a pipe of which the parent alone has
+ * the reading end: the parent's pid says nothing in a PID namespace, but a reader that is gone shows. 0, or -errno when it
+ * is dead already.
+ *
+ * confine_reset_signals: as in a fresh program. confine_limit_resources: bytes of memory and of a file, no core dump.
+ * confine_drop_capabilities: all but `kept`, proven.
+ */
+pid_t confine_fork(bool network, int *pidfd, struct carrel_error *err);
+int confine_die_with_parent(int pipe_fd);
 void confine_reset_signals(void);
+int confine_limit_resources(uint64_t memory_max, uint64_t file_max, struct carrel_error *err);
 int confine_drop_capabilities(const cap_value_t *kept, int count, struct carrel_error *err);
 
 #endif

@@ -6,10 +6,11 @@
  *	table.c          tables for people and as JSON
  *	live.c           what is known of a session
  *	check.c …        one verb each
- *	confine.c        programs of the host on untrusted data
+ *	confine*.c       programs of the host on untrusted data; what is common to children that are confined
+ *	room.c           how much of a disk may be taken
  *	progress.c       signals and progress of long work
  *	image_*.c        the `image` verbs: import, fetch, busybox (what it is made from); make (how), extract (the confined
- *	                 child: archive, reader, layer), oci, bundle, tree, staging; list, verify, remove
+ *	                 child: archive, reader, layer, follow), oci, bundle, tree, staging; list, verify, remove
  *	rootfs_*.c       the `rootfs` verbs; layer*.c walks and compares what they look at
  *	doctor*.c        `doctor`: see doctor.h
  *
@@ -38,17 +39,18 @@ enum ctl_option {
 	CTL_IMAGE = 1 << 9, /* with ctl_args.image */
 	CTL_BATCH = 1 << 10,
 	CTL_USERS = 1 << 11,
-	CTL_SORT = 1 << 12,  /* with ctl_args.sort */
-	CTL_TIMES = 1 << 13, /* -n, with ctl_args.times */
-	CTL_DELAY = 1 << 14, /* -d, with ctl_args.delay */
+	CTL_SORT = 1 << 12,   /* with ctl_args.sort */
+	CTL_TIMES = 1 << 13,  /* -n, with ctl_args.times */
+	CTL_DELAY = 1 << 14,  /* -d, with ctl_args.delay */
+	CTL_SHA512 = 1 << 15, /* with ctl_args.sha512 */
 };
 
 struct ctl_args {
 	unsigned options; /* enum ctl_option: those that were given */
 	int count;	  /* words after the verb */
 	char **words;
-	const char *sort, *times, *delay, *mirror, *as,
-		*image; /* the values of options that have one, or NULL */
+	const char *sort, *times, *delay, *mirror, *as, *image,
+		*sha512; /* the values of options that have one, or NULL */
 };
 
 struct ctl_verb {

@@ -11,12 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/change.h"
 #include "core/cleanup.h"
 #include "core/faults.h"
+#include "core/fs.h"
 #include "core/paths.h"
 #include "core/session.h"
 #include "core/wire.h"
@@ -25,6 +28,7 @@
 #include "rootfs.h"
 
 #define CLOSE_TIMEOUT_MS 60000
+#define DOWNLOAD_KEPT_S	 ((time_t)7 * 24 * 60 * 60)
 
 /* In the child: the descriptors that a keeper expects, no environment, default signals. Never returns. */
 static void exec_keeper(const char *id, int answer)
@@ -186,6 +190,36 @@ static int collect_rootfs(void)
 	return failed ? CTL_FAILED : CTL_DONE;
 }
 
+/* Downloads that were broken off and that nobody has gone on with for a week. One at work is locked. */
+static int collect_downloads(void)
+{
+	_cleanup_close_ int downloads = open(CARREL_DOWNLOADS,
+					     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_dir_ DIR *dir = downloads < 0 ? NULL : fs_opendir(downloads);
+	struct carrel_error err = { 0 };
+	struct dirent *entry;
+	struct stat st;
+
+	if (!dir && errno == ENOENT)
+		return CTL_DONE;
+	while (dir && (entry = readdir(dir))) {
+		const char *end = strrchr(entry->d_name, '.');
+		_cleanup_close_ int fd = end && strcmp(end, ".part") == 0
+						 ? fs_open_child(downloads, entry->d_name, O_RDONLY)
+						 : -EBADF;
+		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		    time(NULL) - st.st_mtime < DOWNLOAD_KEPT_S || fs_lock(fd, 0) < 0)
+			continue;
+		if (unlinkat(downloads, entry->d_name, 0) == 0)
+			printf("removed the unfinished download '%s'\n", entry->d_name);
+		else
+			error_errno(&err, "cannot remove '%s/%s'", CARREL_DOWNLOADS, entry->d_name);
+	}
+	if (!dir)
+		error_errno(&err, "cannot read '%s'", CARREL_DOWNLOADS);
+	return err.code ? ctl_fail(&err) : CTL_DONE;
+}
+
 int verb_gc(const struct ctl_args *args)
 {
 	struct carrel_error err = { 0 };
@@ -195,6 +229,8 @@ int verb_gc(const struct ctl_args *args)
 	if (collect_rootfs() != CTL_DONE)
 		status = CTL_FAILED;
 	if (collect_faults() != CTL_DONE)
+		status = CTL_FAILED;
+	if (collect_downloads() != CTL_DONE)
 		status = CTL_FAILED;
 	int removed = staging_sweep(&err);
 	if (removed < 0)

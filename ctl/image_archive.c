@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "image_reader.h"
+#include "room.h"
 
 /* Owners by number: a lookup by name would ask NSS, inside the image. */
 #define WRITE_OPTIONS                                                                                  \
@@ -55,6 +56,9 @@ static int copy_data(struct reader *reader, struct archive *out)
 		reader->report->bytes += size;
 		if (reader->report->bytes > EXTRACT_BYTES_MAX)
 			return reader_refuse(reader, EFBIG, "the image is larger than 64 GiB");
+		int taken = reader_take_room(reader, size);
+		if (taken < 0)
+			return taken;
 		if (archive_write_data_block(out, data, size, offset) < ARCHIVE_OK)
 			return reader_refuse_archive(reader, out);
 	}
@@ -63,11 +67,14 @@ static int copy_data(struct reader *reader, struct archive *out)
 
 static int write_entry(struct reader *reader, struct archive *out, struct archive_entry *entry)
 {
+	int r = reader_take_room(reader, ROOM_OF_FILE);
+	if (r < 0)
+		return r;
 	strip_attributes(reader, entry);
 	/* A warning means that something was not done as the archive says: not good enough for an image. */
 	if (archive_write_header(out, entry) != ARCHIVE_OK)
 		return reader_refuse_archive(reader, out);
-	int r = archive_entry_size(entry) > 0 ? copy_data(reader, out) : 0;
+	r = archive_entry_size(entry) > 0 ? copy_data(reader, out) : 0;
 	if (r == 0 && archive_write_finish_entry(out) != ARCHIVE_OK)
 		r = reader_refuse_archive(reader, out);
 	return r;
@@ -97,7 +104,9 @@ static int write_entries(struct reader *reader, bool layer)
 	while ((r = reader_next(reader, &entry)) > 0) {
 		if (layer && layer_is_whiteout(reader->path))
 			continue;
-		r = write_entry(reader, out, entry);
+		r = layer ? layer_follow_links(reader, entry) : 0;
+		if (r == 0)
+			r = write_entry(reader, out, entry);
 		if (r < 0)
 			break;
 	}
@@ -123,9 +132,12 @@ static int clear_below(struct reader *reader, int archive_fd, struct extract_rep
 	return r;
 }
 
-void extract_archive(int archive_fd, bool layer, struct digest *digest, struct extract_report *report)
+void extract_archive(int archive_fd, int rootfs_fd, bool layer, struct digest *digest,
+		     struct extract_report *report)
 {
 	static struct reader reader; /* the child runs this once; too large for its stack */
+
+	reader.rootfs_fd = rootfs_fd;
 	int r = layer ? clear_below(&reader, archive_fd, report) : 0;
 
 	if (r == 0)
@@ -133,6 +145,6 @@ void extract_archive(int archive_fd, bool layer, struct digest *digest, struct e
 	if (r == 0)
 		r = write_entries(&reader, layer);
 	if (r == 0)
-		(void)reader_finish(&reader);
+		(void)reader_finish(&reader, !layer);
 	reader_close(&reader);
 }

@@ -6,7 +6,8 @@
  *
  * libarchive refuses paths and links that lead out by itself (the SECURE flags); that is the second line. The
  * first is that for the process that runs it nothing else exists: its root is a mount of that one directory on
- * which nothing can be executed, mapped executable, or opened as a device.
+ * which nothing can be executed, mapped executable, or opened as a device, it is PID 1 of its own namespace, and has
+ * no network. What it might start dies with it, before the image is looked at.
  */
 #include "image_extract.h"
 
@@ -19,8 +20,6 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,7 +34,8 @@ _Static_assert(sizeof(struct extract_report) <= PIPE_BUF, "a report is one write
 
 /*
  * What glibc reads from files at its first use must be read now: after the chroot the file would be one of the
- * archive's. Names in archives are UTF-8, and libarchive passes them through the locale.
+ * archive's. Names in pax headers are UTF-8, and libarchive passes them through the locale; those in others are bytes,
+ * and stay as they are.
  */
 static int load_locale(struct carrel_error *err)
 {
@@ -86,17 +86,6 @@ static int enter_rootfs(struct carrel_error *err)
 	return 0;
 }
 
-static int limit_resources(struct carrel_error *err)
-{
-	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX }, core = { 0, 0 };
-	const struct rlimit file = { EXTRACT_BYTES_MAX, EXTRACT_BYTES_MAX };
-
-	if (setrlimit(RLIMIT_DATA, &memory) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ||
-	    setrlimit(RLIMIT_FSIZE, &file) < 0)
-		return error_errno(err, "cannot set limits");
-	return 0;
-}
-
 /*
  * What unpacking needs of root, and no more: CAP_SYS_ADMIN would let trusted.* attributes through, CAP_SYS_CHROOT
  * is a way out, CAP_SETFCAP would make file capabilities, CAP_MKNOD devices.
@@ -105,29 +94,27 @@ static const cap_value_t kept[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP
 
 /* The order: what is read from the host, then the way in, then the powers. Never returns. */
 static void extract_child(int archive_fd, int rootfs_fd, int report_fd, bool layer,
-			  const struct extract_report *before, pid_t parent)
+			  const struct extract_report *before)
 {
 	struct extract_report report = *before;
 	struct carrel_error err = { 0 };
 	struct digest *digest;
 
 	confine_reset_signals();
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-		_exit(1);
 	umask(022);
 	int r = arrange_descriptors(archive_fd, report_fd, rootfs_fd, &err);
-	if (r < 0)
+	if (r < 0 || confine_die_with_parent(REPORT_FD) < 0)
 		_exit(1);
 	digest = digest_new(512);
 	r = digest ? load_locale(&err) : error_set(&err, ENOMEM, "cannot start a SHA-512 digest");
 	if (r == 0)
 		r = enter_rootfs(&err);
 	if (r == 0)
-		r = limit_resources(&err);
+		r = confine_limit_resources(MEMORY_MAX, EXTRACT_BYTES_MAX, &err);
 	if (r == 0)
 		r = confine_drop_capabilities(kept, (int)ARRAY_SIZE(kept), &err);
 	if (r == 0) {
-		extract_archive(ARCHIVE_FD, layer, digest, &report);
+		extract_archive(ARCHIVE_FD, ROOTFS_FD, layer, digest, &report);
 	} else {
 		report.code = -r;
 		memcpy(report.message, err.msg, sizeof(report.message));
@@ -138,27 +125,33 @@ static void extract_child(int archive_fd, int rootfs_fd, int report_fd, bool lay
 int extract_start(struct extract *extract, int archive_fd, int rootfs_fd, bool layer,
 		  const struct extract_report *before, struct carrel_error *err)
 {
-	int pipe_fds[2];
-	pid_t parent = getpid();
+	int pidfd = -EBADF, pipe_fds[2];
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return error_errno(err, "cannot make a pipe");
 	_cleanup_close_ int ours = pipe_fds[0], theirs = pipe_fds[1];
-	pid_t pid = fork();
-	if (pid < 0)
-		return error_errno(err, "cannot fork");
+	pid_t pid = confine_fork(false, &pidfd, err);
 	if (pid == 0)
-		extract_child(archive_fd, rootfs_fd, theirs, layer, before, parent);
+		extract_child(archive_fd, rootfs_fd, theirs, layer, before);
+	if (pid < 0)
+		return pid;
+	close_fd(&pidfd); /* the pipe says when it ends */
 	extract->pid = pid;
 	extract->report_fd = steal_fd(&ours);
 	return 0;
 }
 
-static int wait_for(struct extract *extract)
+/*
+ * Until it is dead, and with it all that it may have started: nothing of it writes to the image from here on. One that has
+ * reported, or closed the pipe, has no more to do, and is not waited for if it thinks otherwise. How one ended that has ended by
+ * itself stays as it was.
+ */
+static int end_child(struct extract *extract)
 {
 	int status = 0;
 
 	close_fd(&extract->report_fd);
+	(void)kill(extract->pid, SIGKILL); /* our own child, not yet waited for: it cannot be a stranger */
 	while (waitpid(extract->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	extract->pid = 0;
@@ -169,7 +162,7 @@ int extract_finish(struct extract *extract, struct extract_report *report, struc
 {
 	/* A pipe takes what is smaller than PIPE_BUF whole or not at all. */
 	ssize_t n = read(extract->report_fd, report, sizeof(*report));
-	int status = wait_for(extract);
+	int status = end_child(extract);
 
 	if (n != sizeof(*report)) {
 		memset(report, 0, sizeof(*report));
@@ -185,8 +178,6 @@ int extract_finish(struct extract *extract, struct extract_report *report, struc
 
 void extract_abort(struct extract *extract)
 {
-	if (extract->pid <= 0)
-		return;
-	(void)kill(extract->pid, SIGKILL); /* our own child, not yet waited for: it cannot be a stranger */
-	(void)wait_for(extract);
+	if (extract->pid > 0)
+		(void)end_child(extract);
 }

@@ -46,9 +46,10 @@ int extract_finish(struct extract *extract, struct extract_report *report, struc
 void extract_abort(struct extract *extract);
 
 /*
- * image_archive.c, in the child: all of it. Fills `report`. Everything it opens, it opens below "/". The digest
- * (and with it OpenSSL's own files) is started before the child is confined.
+ * image_archive.c, in the child: all of it. Fills `report`. Everything it opens, it opens below "/", which is also
+ * open as `rootfs_fd`. The digest (and with it OpenSSL's own files) is started before the child is confined.
  */
-void extract_archive(int archive_fd, bool layer, struct digest *digest, struct extract_report *report);
+void extract_archive(int archive_fd, int rootfs_fd, bool layer, struct digest *digest,
+		     struct extract_report *report);
 
 #endif

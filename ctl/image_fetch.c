@@ -27,6 +27,7 @@
 #include "core/text.h"
 #include "ctl.h"
 #include "image_make.h"
+#include "room.h"
 
 #define MIRROR	      "https://dl-cdn.alpinelinux.org/alpine"
 #define INDEX_MAX     (1 << 20)
@@ -59,13 +60,22 @@ static void pick_environment(const char *env[ENV_MAX])
 	env[count] = NULL;
 }
 
-static void show_download(void *arg)
+/* While curl is at work. What is not yet the archive goes to memory. */
+static int watch_download(void *arg, struct carrel_error *err)
 {
 	struct fetch *fetch = arg;
 	struct stat st;
+	uint64_t room;
 
-	if (fetch->part_fd >= 0 && fstat(fetch->part_fd, &st) == 0)
+	if (fetch->part_fd < 0)
+		return 0;
+	if (fstat(fetch->part_fd, &st) < 0)
+		return error_errno(err, "cannot look at '%s'", fetch->part);
+	if (fetch->release.size) /* that of an older release is not in any index */
 		progress_show(fetch->progress, (uint64_t)st.st_size, fetch->release.size);
+	else
+		progress_show_bytes(fetch->progress, (uint64_t)st.st_size);
+	return room_look(fetch->part_fd, 1, &room, err);
 }
 
 /* Append what is at MIRROR/BRANCH/releases/ARCH/`name`, from `offset` on, to fd. curl's exit status, or -errno. */
@@ -132,7 +142,7 @@ static int run_curl(struct fetch *fetch, const char *name, uint64_t offset, int 
 	    text_format(from, sizeof(from), "%llu", (unsigned long long)offset) < 0)
 		return error_set(err, ENAMETOOLONG, "the address is too long");
 	pick_environment(env);
-	int r = confine_run(&confine, fetch->progress, show_download, fetch, err);
+	int r = confine_run(&confine, fetch->progress, watch_download, fetch, err);
 	return r > 0 ? (error_context(err, "%s", url), r) : r;
 }
 
@@ -200,8 +210,14 @@ static int open_part(struct fetch *fetch, struct carrel_error *err)
 				O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fetch->part_fd < 0)
 		return error_errno(err, "cannot make '%s/%s'", CARREL_DOWNLOADS, fetch->part);
+	struct stat st;
 	int r = fs_lock(fetch->part_fd, 0);
-	return r < 0 ? error_set(err, EBUSY, "'%s' is being fetched already", fetch->file) : 0;
+	if (r < 0)
+		return error_set(err, EBUSY, "'%s' is being fetched already", fetch->file);
+	/* Until it was locked, `carrelctl gc` could take it for one that was given up. */
+	if (fstat(fetch->part_fd, &st) < 0 || !st.st_nlink)
+		return error_set(err, EBUSY, "'%s' was removed at the same time: try again", fetch->part);
+	return 0;
 }
 
 static int part_size(const struct fetch *fetch, uint64_t *size, struct carrel_error *err)
@@ -337,6 +353,14 @@ static int check_mirror(char *mirror, size_t size, const char *given)
 	return text_format(mirror, size, "%.*s", (int)length, given);
 }
 
+/* USER:PASSWORD@ before the host: it would be kept as the image's source, and stand on curl's command line for all to see. */
+static bool has_password(const char *address)
+{
+	const char *host = strstr(address, "://");
+
+	return host && memchr(host + 3, '@', strcspn(host + 3, "/?#"));
+}
+
 int verb_image_fetch(const struct ctl_args *args)
 {
 	struct fetch fetch = { .downloads_fd = -EBADF, .part_fd = -EBADF };
@@ -354,6 +378,10 @@ int verb_image_fetch(const struct ctl_args *args)
 		return ctl_usage("'%s' is not a name for an image", make.name);
 	if (alpine_branch(args->count > 1 ? args->words[1] : NULL, fetch.branch, fetch.exact) < 0)
 		return ctl_usage("'%s' is not a version of Alpine, such as 3.20 or 3.20.3", args->words[1]);
+	if (args->mirror && has_password(args->mirror))
+		return ctl_usage(
+			"the address of the mirror must not have a user or a password in it, which all "
+			"could see: download the archive yourself, then 'carrelctl image import' it");
 	if (check_mirror(mirror, sizeof(mirror), args->mirror ? args->mirror : MIRROR) < 0)
 		return ctl_usage("'%s' is not an https:// or http:// address", args->mirror);
 	fetch.mirror = mirror;

@@ -39,7 +39,7 @@ bool layer_is_whiteout(const char *path)
 	return starts_with(last_component(path), WHITEOUT);
 }
 
-/* The directory that `path` lies in. What is reached through a link is not what the layer means. */
+/* The directory that `path` lies in, to which no link leads any more: image_follow.c. */
 static int open_parent(const char *path)
 {
 	char parent[READER_PATH_MAX];
@@ -56,7 +56,7 @@ static int open_parent(const char *path)
 /* Whether there is nothing to take away: not made by a layer below, or something else by now. */
 static bool is_nowhere(int r)
 {
-	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP;
+	return r == -ENOENT || r == -ENOTDIR;
 }
 
 static int clear_directory(int fd)
@@ -85,26 +85,39 @@ static int remove_below(struct reader *reader, const char *name)
 		       : 0;
 }
 
-/* Only for a directory: anything else libarchive replaces by itself. */
-static int make_way(struct reader *reader)
+/*
+ * What libarchive replaces by itself is only what is no directory, and only later: names that come after this one may go through a
+ * link that this entry is, or takes the place of.
+ */
+static int make_way(struct reader *reader, struct archive_entry *entry)
 {
 	const char *name = last_component(reader->path);
+	mode_t kind = archive_entry_hardlink(entry) ? AE_IFREG : archive_entry_filetype(entry);
 	_cleanup_close_ int parent = open_parent(reader->path);
 	struct stat st;
+	int r = 0;
 
-	if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+	if (parent < 0)
 		return 0;
-	return remove_below(reader, name);
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (S_ISLNK(st.st_mode) || (S_ISDIR(st.st_mode) && kind != AE_IFDIR)))
+		r = remove_below(reader, name);
+	/* Made again with all else. */
+	if (r == 0 && kind == AE_IFLNK && symlinkat(archive_entry_symlink(entry), parent, name) < 0 &&
+	    errno != EEXIST)
+		return reader_refuse(reader, errno, "cannot make a link");
+	return r;
 }
 
 static int clear_one(struct reader *reader, struct archive_entry *entry)
 {
+	int r = layer_follow_links(reader, entry);
 	const char *name = last_component(reader->path);
 
+	if (r < 0)
+		return r;
 	if (!starts_with(name, WHITEOUT))
-		return archive_entry_hardlink(entry) || archive_entry_filetype(entry) != AE_IFDIR
-			       ? make_way(reader)
-			       : 0;
+		return make_way(reader, entry);
 	if (strcmp(name, OPAQUE) == 0)
 		return remove_below(reader, name);
 	if (starts_with(name, WHITEOUT_META))

@@ -58,6 +58,10 @@ int image_make_from_archive(struct image_make *make, int archive_fd, struct carr
 	int r = image_make_unpack(make, archive_fd, false, err);
 	if (r < 0)
 		return r;
+	/* Of what was unpacked, and not of what the file's name leads to before or after. */
+	if (make->sha512 && strcmp(make->report.sha512, make->sha512) != 0)
+		return error_set(err, EBADMSG, "its SHA-512 begins with %.16s, and should with %.16s",
+				 make->report.sha512, make->sha512);
 	return text_format(make->manifest.digest, sizeof(make->manifest.digest), "sha512:%s",
 			   make->report.sha512);
 }

@@ -25,6 +25,7 @@ struct image_make {
 	const char *name;
 	const char *from; /* what the administrator named, for messages */
 	bool want_sftp;
+	const char *sha512; /* that the archive must have, as digest.h prints it, or NULL */
 	/* Put what there is into staging.rootfs_fd, and fill source, digest and report. 0 or -errno. */
 	int (*fill)(struct image_make *make, struct carrel_error *err);
 	void *arg; /* for `fill` */
@@ -41,7 +42,7 @@ int image_make(struct image_make *make);
 /* For `fill`: unpack an open archive, in the confined child, with progress. */
 int image_make_unpack(struct image_make *make, int archive_fd, bool layer, struct carrel_error *err);
 
-/* For `fill`: unpack an archive that is all of the image; its digest is the image's. */
+/* For `fill`: unpack an archive that is all of the image; its digest is the image's, and must be make->sha512 if there is one. */
 int image_make_from_archive(struct image_make *make, int archive_fd, struct carrel_error *err);
 
 /* image_oci.c: a `fill` for image_make.from = "oci:DIR[:TAG]" or "docker-archive:FILE[:REF]". */

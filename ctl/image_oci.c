@@ -21,6 +21,7 @@
 #include "core/fs.h"
 #include "core/text.h"
 #include "image_make.h"
+#include "room.h"
 
 #define LAYERS	    "layers" /* in the staging directory: the blobs, below blobs/, and the list */
 #define BLOBS	    ("dir:" CONFINE_WORK "/blobs")
@@ -109,6 +110,36 @@ static void shorten_message(struct carrel_error *err)
 	(void)error_set(err, err->code, "skopeo: %s", text);
 }
 
+/* How large all is that skopeo has laid out by now. */
+static uint64_t blobs_size(int layers_fd)
+{
+	_cleanup_close_ int fd = openat(layers_fd, "blobs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fs_opendir(fd);
+	struct dirent *entry;
+	uint64_t size = 0;
+	struct stat st;
+
+	while (dir && (entry = readdir(dir)))
+		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+			size += (uint64_t)st.st_size;
+	return size;
+}
+
+struct watch {
+	struct progress *progress;
+	int layers_fd;
+};
+
+/* While skopeo is at work: a blob may be as large as an image, and there may be many. */
+static int watch_skopeo(void *arg, struct carrel_error *err)
+{
+	const struct watch *watch = arg;
+	uint64_t room;
+
+	progress_show_bytes(watch->progress, blobs_size(watch->layers_fd));
+	return room_look(watch->layers_fd, 1, &room, err);
+}
+
 static int run_skopeo(struct image_make *make, const struct oci *oci, const char *const *argv, int stdout_fd,
 		      struct carrel_error *err)
 {
@@ -124,7 +155,8 @@ static int run_skopeo(struct image_make *make, const struct oci *oci, const char
 		.stdout_fd = stdout_fd,
 		.file_max = EXTRACT_BYTES_MAX,
 	};
-	int r = confine_run(&confine, &make->progress, NULL, NULL, err);
+	struct watch watch = { &make->progress, oci->layers_fd };
+	int r = confine_run(&confine, &make->progress, watch_skopeo, &watch, err);
 
 	if (r > 0)
 		shorten_message(err);
@@ -141,6 +173,7 @@ static int copy_blobs(struct image_make *make, const struct oci *oci, struct car
 	const char *const argv[] = { "skopeo", "--insecure-policy", "--tmpdir", CONFINE_WORK,
 				     "copy",   "--quiet",	    from,	BLOBS,
 				     NULL };
+	progress_step(&make->progress, "copying the layers of %s", make->name);
 	return run_skopeo(make, oci, argv, -1, err);
 }
 

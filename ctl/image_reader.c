@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "core/image.h"
+#include "room.h"
 
-#define TAR_BLOCK 512
+#define TAR_BLOCK  512
+#define LOOK_BYTES (UINT64_C(4) << 20)
 
 /* The file as libarchive reads it, hashed on the way. */
 static la_ssize_t read_source(struct archive *in, void *arg, const void **data)
@@ -92,7 +94,7 @@ static int check_path(struct reader *reader, const char *path, char *clean, cons
 		return 0;
 	(void)snprintf(reader->path, sizeof(reader->path), "%s", path ? path : "");
 	if (r == -EILSEQ)
-		return reader_refuse(reader, EILSEQ, "an entry has a name that is not UTF-8");
+		return reader_refuse(reader, EILSEQ, "an entry has a name that cannot be read");
 	return reader_refuse(reader, -r, r == -EXDEV ? what : "the path is too long or too deep");
 }
 
@@ -147,7 +149,7 @@ static int check_entry(struct reader *reader, struct archive_entry *entry)
 	case AE_IFLNK:
 		return archive_entry_symlink(entry)
 			       ? 1
-			       : reader_refuse(reader, EILSEQ, "its target is not UTF-8");
+			       : reader_refuse(reader, EILSEQ, "its target cannot be read");
 	case AE_IFREG:
 	case AE_IFDIR:
 	case AE_IFIFO:
@@ -160,6 +162,21 @@ static int check_entry(struct reader *reader, struct archive_entry *entry)
 	default:
 		return reader_refuse(reader, EINVAL, "it is of an unknown kind");
 	}
+}
+
+int reader_take_room(struct reader *reader, uint64_t bytes)
+{
+	struct carrel_error err = { 0 };
+
+	if (bytes > reader->room) {
+		int r = room_look(reader->rootfs_fd, bytes, &reader->room, &err);
+		if (r < 0)
+			return reader_refuse(reader, -r, err.msg);
+		if (reader->room > LOOK_BYTES + bytes)
+			reader->room = LOOK_BYTES + bytes;
+	}
+	reader->room -= bytes;
+	return 0;
 }
 
 int reader_open(struct reader *reader, int fd, struct digest *digest, struct extract_report *report)
@@ -208,13 +225,13 @@ static int check_end(struct reader *reader)
 	return 0;
 }
 
-int reader_finish(struct reader *reader)
+int reader_finish(struct reader *reader, bool must_end)
 {
 	const void *data;
 	la_ssize_t n;
 
 	reader->path[0] = '\0';
-	int r = check_end(reader);
+	int r = must_end ? check_end(reader) : 0;
 	if (r < 0 || !reader->digest)
 		return r;
 	/* What follows the end belongs to the digest too. */

@@ -1,6 +1,7 @@
 /* progress.c - see progress.h. */
 #include "progress.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/units.h"
 
 #define TICK_MS	    200
 #define POLLERS_MAX 3
@@ -66,16 +68,32 @@ void progress_step(struct progress *progress, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Again only when it says something else. */
+static void show(struct progress *progress, int shown, const char *how_far)
+{
+	if (shown == progress->shown || !isatty(STDERR_FILENO))
+		return;
+	progress->shown = shown;
+	fprintf(stderr, "\r%s: %4s\033[K", progress->what, how_far);
+	(void)fflush(stderr);
+}
+
 void progress_show(struct progress *progress, uint64_t done, uint64_t total)
 {
-	if (!total || !isatty(STDERR_FILENO))
+	char text[16];
+
+	if (!total)
 		return;
 	int percent = done >= total ? 100 : (int)((double)done * 100 / (double)total);
-	if (percent == progress->shown)
-		return;
-	progress->shown = percent;
-	fprintf(stderr, "\r%s: %3d%%\033[K", progress->what, percent);
-	(void)fflush(stderr);
+	(void)snprintf(text, sizeof(text), "%3d%%", percent);
+	show(progress, percent, text);
+}
+
+void progress_show_bytes(struct progress *progress, uint64_t done)
+{
+	char text[32];
+
+	show(progress, (int)(done >> 16 & INT_MAX), unit_format_about_size(text, sizeof(text), done));
 }
 
 void progress_clear(struct progress *progress)

@@ -16,7 +16,7 @@ struct progress {
 	int signal;		 /* the one that interrupted, or 0 */
 	const char *interrupted; /* what that means: "interrupted; nothing was imported" */
 	char what[160];		 /* "importing alpine" */
-	int shown;		 /* the percentage on the terminal, or -1 */
+	int shown;		 /* what is on the terminal: a percentage, or bytes in 64 KiB; or -1 */
 };
 
 #define PROGRESS_NONE                             \
@@ -37,6 +37,7 @@ int progress_wait(struct progress *progress, struct pollfd *pollers, unsigned co
 /* On a terminal: the name of the step, then how far it is, then an empty line again. */
 void progress_step(struct progress *progress, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void progress_show(struct progress *progress, uint64_t done, uint64_t total);
+void progress_show_bytes(struct progress *progress, uint64_t done); /* of who knows how many */
 void progress_clear(struct progress *progress);
 
 /* Everything is put away. A signal that came is now died by, as without us: whoever started us sees that. */

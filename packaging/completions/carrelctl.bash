@@ -54,8 +54,9 @@ _carrelctl() {
 		image:build) words='busybox --no-sftp' ;;
 		image:remove) words="--force $(carrelctl image list 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
 		image:import)
+			[ "${COMP_WORDS[COMP_CWORD - 1]}" != --sha512 ] || return
 			[ "$COMP_CWORD" -ge 4 ] || return
-			mapfile -t COMPREPLY < <(compgen -f -W '--no-sftp oci: docker-archive:' -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -f -W '--no-sftp --sha512 oci: docker-archive:' -- "$cur")
 			compopt -o filenames 2>/dev/null
 			return
 			;;

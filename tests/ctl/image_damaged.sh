@@ -54,6 +54,29 @@ test_cut_off() {
 	refused ''
 }
 
+# Names are bytes, as for the kernel; only where the archive says that they are UTF-8 must they be.
+test_names_that_are_not_utf8() {
+	local latin=$'\xe9t\xe9'
+
+	{
+		shell_entries
+		entry dir "$latin"
+		entry symlink "$latin/link" to="$latin"
+		entry hardlink "$latin/hard" to="$latin/link"
+		entry file x pax=hdrcharset:BINARY pax="path:$latin/binary" data=x
+		entry end
+	} >"$tar"
+	accepted
+	expect_eq "binary hard link" "$(ls "$rootfs/$latin" | paste -sd' ')"
+	expect_eq "$latin" "$(readlink "$rootfs/$latin/hard")"
+	carrelctl image verify evil
+	drop evil
+	{ shell_entries && entry file x pax="path:$latin" data=x && entry end; } >"$tar"
+	refused "Pathname can't be converted from UTF-8"
+	{ shell_entries && entry symlink x to=y pax="linkpath:$latin" && entry end; } >"$tar"
+	refused "Linkname can't be converted from UTF-8"
+}
+
 test_damaged_header() {
 	archive <<<'file x data=y'
 	printf 'X' | dd of="$tar" bs=1 seek=1600 conv=notrunc status=none # in the header of x
@@ -96,6 +119,50 @@ test_os_release_that_is_not_one() {
 	accepted
 	expect_eq 'os=Evil\x1b[2J "Linux"' "$(grep '^os=' "$images/evil/manifest")"
 	drop evil
+}
+
+# --- a digest that is given ---
+
+# One bit of a file in an archive that is stored, not deflated: nothing but a checksum can tell.
+flip_a_bit() { # FROM TO
+	python3 - "$@" <<-'END'
+		import sys, zlib
+		packer = zlib.compressobj(0, zlib.DEFLATED, 31)
+		data = bytearray(packer.compress(open(sys.argv[1], "rb").read()) + packer.flush())
+		data[data.index(b"precious")] ^= 1
+		open(sys.argv[2], "wb").write(data)
+	END
+}
+
+test_sha512() {
+	local sum short zeros
+
+	zeros=$(printf '%0128d' 0)
+	archive <<<'file x data=precious'
+	cp "$tar" "$work/whole.tar"
+	sum=$(sha512sum <"$tar")
+	sum=${sum%% *}
+	expect_status 0 carrelctl image import --sha512 "$sum" good "$tar"
+	expect_match "\"digest\": \"sha512:$sum\"" "$(carrelctl image list --json)"
+	drop good
+	expect_status 0 carrelctl image import good "$tar" --no-sftp --sha512 "${sum^^}"
+	drop good
+	expect_status 1 carrelctl image import --sha512 "$zeros" evil "$tar"
+	expect_match "cannot import '$tar': its SHA-512 begins with ${sum:0:16}, and should with 0{16}$" "$errors"
+	no_images
+	for short in "${sum:1}" "${sum}0" "${sum:1}g" ''; do
+		expect_status 2 carrelctl image import --sha512 "$short" evil "$tar"
+		expect_match 'is not a SHA-512 digest: 128 hexadecimal digits' "$errors"
+	done
+	expect_status 2 carrelctl image import --sha512 "$sum" evil "oci:$work"
+	expect_match "'--sha512' is for an archive" "$errors"
+	flip_a_bit "$work/whole.tar" "$tar"
+	fails gzip -t <"$tar"
+	gzip -c "$work/whole.tar" >"$work/whole.tar.gz"
+	sum=$(sha512sum <"$work/whole.tar.gz")
+	expect_status 1 carrelctl image import --sha512 "${sum%% *}" evil "$tar"
+	expect_match 'its SHA-512 begins with' "$errors"
+	no_images
 }
 
 # --- too much of something ---

@@ -186,3 +186,62 @@ test_a_bundle_cannot_be_led_out() {
 	expect_status 1 carrelctl image import evil "$work/bundle.tar"
 	[ ! -e /etc/carrel/bin ] && [ ! -e /etc/carrel/lib ]
 }
+
+# --- the process that unpacks, taken over ---
+
+# What a program can do where the process PID is: in its namespaces, all but that of mounts, so that there are programs.
+can_do_as() { # PID
+	nsenter -t "$1" --pid --net --ipc --uts -- bash -c '
+		can=
+		kill -0 "$1" && can+=" kill"
+		(exec 4<>/dev/tcp/127.0.0.1/8023) && can+=" connect"
+		ipcs -q -i "$2" | grep -q "msqid=" && can+=" ipc"
+		echo "can:$can"' probe "$host_pid" "$queue" 2>"$work/probe"
+}
+
+# One that leaves something running beside itself, and is then killed: whether that is $left.
+leaves_behind() { # PID of one that waits, and what kills it
+	nsenter -t "$1" --pid -- sleep 97 &
+	wait_until 30 pgrep -fx 'sleep 97'
+	"${@:2}"
+	left=no
+	! pkill -KILL -fx 'sleep 97' || left=yes
+}
+
+end_import() {
+	kill -TERM "$import"
+	wait "$import" || :
+}
+
+test_the_process_that_unpacks_taken_over() {
+	local listener host_pid plain import child queue left
+
+	python3 -m http.server --bind 127.0.0.1 8023 >/dev/null 2>&1 &
+	listener=$!
+	wait_until 30 curl -s -o /dev/null http://127.0.0.1:8023
+	sleep 98 &
+	host_pid=$!
+	sleep 99 &
+	plain=$!
+	queue=$(ipcmk -Q | grep -o '[0-9]*$')
+	slow_archive
+	carrelctl image import evil "$slow" >"$work/import" 2>&1 &
+	import=$!
+	wait_until 30 staging_has_content
+	child=$(pgrep -P "$import")
+	kill -STOP "$child"
+
+	expect_eq "can: kill connect ipc" "$(can_do_as "$plain")" "the control"
+	expect_eq "can:" "$(can_do_as "$child")" "where the child is"
+	expect_eq 1 "$(awk '/^NSpid:/ { print $NF }' "/proc/$child/status")" "its pid, as it sees it"
+	expect_match '^CapEff:\s+000000000000001b$' "$(grep CapEff "/proc/$child/status")" "CHOWN, DAC_OVERRIDE, FOWNER, FSETID"
+
+	leaves_behind "$plain" kill -KILL "$plain"
+	expect_eq yes "$left" "the control"
+	leaves_behind "$child" end_import
+	expect_eq no "$left" "a process of the child's"
+	expect_match 'interrupted; nothing was imported' "$(<"$work/import")"
+	no_images
+	ipcrm -q "$queue"
+	kill "$listener" "$host_pid"
+}

@@ -252,6 +252,24 @@ test_progress_on_a_terminal() {
 	drop
 }
 
+# Of an older release nobody says how large it is.
+test_progress_without_a_size() {
+	local screen older=alpine-minirootfs-3.20.1-$arch.tar.gz
+
+	cp "$TEST_IMAGE" "$releases/$older"
+	(cd "$releases" && sha512sum "$older" >"$older.sha512")
+	manner slow
+	screen=$(expect -c "
+		set timeout 30
+		spawn -noecho carrelctl image fetch --mirror http://127.0.0.1:$port alpine 3.20.1
+		expect -re {fetching $older: +[0-9.]+\[KM\]}
+		expect eof
+		puts [wait]")
+	expect_match "fetching $older: +[0-9.]+[KM]" "$screen"
+	rm "$releases/$older"*
+	drop
+}
+
 test_two_at_once() {
 	local pid
 
@@ -265,6 +283,27 @@ test_two_at_once() {
 	drop
 }
 
+test_gc_of_downloads() {
+	local lock
+
+	install -d -m 700 "$downloads"
+	echo x | tee "$downloads"/{old,new,locked}.part "$downloads/old.txt" >/dev/null
+	touch -d '8 days ago' "$downloads"/{old,locked}.part "$downloads/old.txt"
+	touch -d '6 days ago' "$downloads/new.part"
+	exec {lock}<"$downloads/locked.part"
+	flock -n "$lock"
+	expect_status 0 carrelctl gc
+	expect_eq "removed the unfinished download 'old.part'" "$output"
+	expect_eq "locked.part new.part old.txt" "$(ls "$downloads" | paste -sd' ')"
+	exec {lock}<&-
+	expect_status 0 carrelctl gc
+	expect_eq "removed the unfinished download 'locked.part'" "$output"
+	rm "$downloads"/{new.part,old.txt}
+	rmdir "$downloads"
+	expect_status 0 carrelctl gc
+	expect_eq '' "$output$errors"
+}
+
 test_usage() {
 	local word
 
@@ -276,6 +315,13 @@ test_usage() {
 		expect_status 2 carrelctl image fetch alpine --mirror "$word"
 		expect_match 'is not an https' "$errors"
 	done
+	for word in user:hush@127.0.0.1 hush@x/alpine hush:@x?y "user:hush@127.0.0.1:$port/"; do
+		expect_status 2 carrelctl image fetch alpine --mirror "http://$word"
+		expect_match 'must not have a user or a password in it' "$errors"
+		expect_no_match hush "$errors"
+	done
+	expect_status 1 carrelctl image fetch alpine --mirror "http://127.0.0.1:$port/a@b"
+	expect_match '404' "$errors" "an at-sign elsewhere is no password"
 	expect_status 2 carrelctl image fetch debian
 	expect_match "only 'alpine' can be fetched" "$errors"
 	expect_status 2 fetch --as ../x

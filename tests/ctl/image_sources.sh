@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2164 # a failing cd ends the test
 # What images are made from beside plain archives: layers of OCI and Docker images, this host's busybox.
 
 # shellcheck source=tests/lib/images.sh
@@ -68,14 +67,6 @@ make_layers() {
 	} >"$work/three.tar"
 }
 
-describe() { # ROOTFS
-	(
-		cd "$1"
-		find . -mindepth 1 ! -path ./usr ! -path './usr/lib*' -printf '%p %y %m %U %G %l\n' | sort
-		find . -type f ! -path './usr/lib/*' -exec sha256sum {} + | sort -k 2
-	)
-}
-
 # --- OCI and Docker ---
 
 test_layers_come_to_what_umoci_unpacks() {
@@ -85,8 +76,7 @@ test_layers_come_to_what_umoci_unpacks() {
 	expect_status 0 carrelctl image import --no-sftp layered "oci:$layout:latest"
 	expect_match "^imported image 'layered'" "$output"
 	expect_eq '' "$errors"
-	umoci unpack --image "$layout:latest" "$work/bundle"
-	diff <(describe "$work/bundle/rootfs") <(describe "$images/layered/rootfs")
+	as_umoci_unpacks layered
 	expect_eq one "$(<"$images/layered/rootfs/etc/linked")" "the other name of a file that a layer changed"
 	expect_eq three "$(<"$images/layered/rootfs/etc/other")" "a file that a layer takes away and has"
 	expect_eq "files manifest rootfs" "$(cd "$images/layered" && echo *)"
@@ -95,6 +85,91 @@ test_layers_come_to_what_umoci_unpacks() {
 	expect_match "\"digest\": \"$digest\"" "$output"
 	carrelctl image verify layered
 	drop layered
+}
+
+# What a layer says of lib/NAME, where lib is a link, is said of what that leads to, as tools write it for a merged /usr.
+test_layers_through_links() {
+	local layout=$work/links layer=$work/links.tar root=$images/links/rootfs
+
+	{
+		entry dir bin
+		entry file bin/sh data='#!' mode=755
+		entries <<-END
+			dir usr
+			dir usr/lib
+			symlink lib to=usr/lib
+			symlink absolute to=/usr/lib
+			symlink climbing to=../../../usr/./lib/
+			symlink chain to=absolute
+			symlink dangling to=no/such
+			file usr/lib/key data=secret
+			file usr/lib/absolute data=secret
+			file usr/lib/climbing data=secret
+			file usr/lib/chain data=secret
+			file usr/lib/keep data=one
+			file usr/lib/changed data=one
+			dir usr/lib/opaque
+			file usr/lib/opaque/below data=one
+			dir usr/lib/dir-to-file
+			file usr/lib/dir-to-file/below data=one
+			dir one
+			dir two
+			file one/stays data=one
+			file one/goes data=one
+			file two/goes data=one
+			symlink replaced to=one
+			symlink moved to=one
+			end
+		END
+	} >"$work/one-links.tar"
+	entries >"$layer" <<-END
+		file lib/.wh.key
+		file absolute/.wh.absolute
+		file climbing/.wh.climbing
+		file chain/.wh.chain
+		file chain/.wh.no-such
+		file lib/opaque/.wh..wh..opq
+		file lib/opaque/above data=two
+		file lib/changed data=two mode=640 uid=7
+		file lib/new data=two
+		file lib/dir-to-file data=two
+		dir lib/sub/deeper mode=700
+		file chain/sub/file data=two
+		symlink lib/link to=keep
+		hardlink hard to=chain/keep
+		file dangling/file data=two
+		dir replaced
+		file replaced/.wh.stays
+		symlink moved to=two
+		file moved/.wh.goes
+		symlink mine to=usr/lib
+		file mine/through-its-own data=two
+		end
+	END
+	layered "$work/one-links.tar" "$layer"
+	expect_status 0 carrelctl image import --no-sftp links "oci:$layout"
+	as_umoci_unpacks links
+	expect_eq "changed dir-to-file keep link new opaque sub through-its-own" "$(ls "$root/usr/lib" | paste -sd' ')"
+	expect_eq usr/lib "$(readlink "$root/lib")"
+	expect_eq "goes stays" "$(ls "$root/one" | paste -sd' ')" "what was below a link that is replaced"
+	carrelctl image verify links
+	drop links
+}
+
+# Not all tools write the blocks that end an archive. Whether a layer is whole, its digest says.
+test_layer_without_an_end() {
+	local layout=$work/endless
+
+	{ entry dir bin && entry file bin/sh data='#!' mode=755 && entry end; } >"$work/endless.tar"
+	{ entry dir etc && entry file etc/last data=x; } >"$work/endless-2.tar"
+	layered "$work/endless.tar" "$work/endless-2.tar"
+	expect_status 0 carrelctl image import --no-sftp endless "oci:$layout"
+	as_umoci_unpacks endless
+	truncate -s -100 "$work/endless-2.tar" # the control: in the middle of a file is no end
+	layered "$work/endless.tar" "$work/endless-2.tar"
+	expect_status 1 carrelctl image import cut "oci:$layout"
+	expect_match '[Tt]runcated' "$errors"
+	drop endless
 }
 
 test_docker_archive() {
@@ -138,7 +213,7 @@ on_small_disk() {
 	trap 'umount "$images"' EXIT
 	mount -t tmpfs -o mode=700,size=1m small "$images"
 	expect_status 1 carrelctl image import x "oci:$work/large"
-	expect_match 'No space left on device|no space left on device' "$errors"
+	expect_match "'large': it would leave less than 51.2K of the disk free" "$errors"
 	no_images
 }
 
@@ -154,8 +229,48 @@ test_disk_full() {
 	(trap 'umount "$images"' EXIT
 		mount -t tmpfs -o mode=700,size=1m small "$images"
 		expect_status 1 carrelctl image import x "docker-archive:$work/large-saved.tar"
-		expect_match 'skopeo: .*no space left' "$errors" # while laying out the layers
+		# While laying out the layers, whichever is seen first.
+		expect_match 'skopeo: .*no space left|it would leave less than' "$errors"
 		no_images)
+}
+
+# It is ended when little is left, not when nothing is.
+test_skopeo_fills_the_disk() {
+	cp /usr/bin/skopeo "$work/skopeo"
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\nyes | head -c "$(cat /carrel-source/bytes)" >/carrel-work/blob\nexec sleep "$(cat /carrel-source/seconds)"\n' >/usr/bin/skopeo
+	mkdir "$work/fills"
+	(trap 'umount "$images"; cp "$work/skopeo" /usr/bin/skopeo' EXIT
+		mount -t tmpfs -o mode=700,size=16m small "$images"
+		echo 16000000 >"$work/fills/bytes"
+		echo 63 >"$work/fills/seconds"
+		expect_status 1 carrelctl image import x "oci:$work/fills"
+		expect_match "cannot import 'oci:$work/fills': it would leave less than 819K of the disk free" "$errors"
+		no_images
+		fails pgrep -fx 'sleep 63'
+		echo 15000000 >"$work/fills/bytes" # the control: it goes on
+		echo 0 >"$work/fills/seconds"
+		expect_status 1 carrelctl image import x "oci:$work/fills"
+		expect_match 'it has no digest|cannot open the layers' "$errors")
+	rm -r "$work/fills"
+}
+
+test_progress_of_skopeo_on_a_terminal() {
+	local screen
+
+	cp /usr/bin/skopeo "$work/skopeo"
+	printf '#!/bin/sh\nmkdir /carrel-work/blobs\nyes | head -c 3000000 >/carrel-work/blobs/part\nexec sleep 62\n' >/usr/bin/skopeo
+	screen=$(expect -c "
+		set timeout 30
+		spawn -noecho carrelctl image import x oci:$layout
+		expect -re {copying the layers of x: +2\\.[0-9]+M}
+		send \003
+		expect eof
+		puts [wait]")
+	cp "$work/skopeo" /usr/bin/skopeo
+	expect_match 'copying the layers of x: +2\.[0-9]+M' "$screen"
+	expect_match 'interrupted; nothing was imported' "$screen"
+	no_images
 }
 
 test_interrupted_in_skopeo() {

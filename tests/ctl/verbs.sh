@@ -28,7 +28,7 @@ test_help_and_version() {
 	expect_match '^carrelctl [0-9]+\.[0-9]+\.[0-9]+$' "$output"
 	expect_status 0 carrelctl --version
 	expect_status 0 carrelctl help image import
-	expect_match '^carrelctl image import \[--no-sftp\] NAME SOURCE' "$output"
+	expect_match '^carrelctl image import \[--no-sftp\] \[--sha512 HEX\] NAME SOURCE' "$output"
 	expect_status 0 carrelctl kill --help
 	expect_match '^carrelctl kill ID\|USER$' "$output"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # what is set here is for the suites
+# shellcheck disable=SC2034,SC2164 # what is set here is for the suites; a failing cd ends the test
 # For suites about carrelctl image: . "$lib/images.sh"
 #
 # Archives made by tar_entry, imports of them, and what these have done to the host.
@@ -8,6 +8,7 @@ images=/var/lib/carrel/images
 watched=/tmp/watched # what hostile archives aim at
 tar=$work/evil.tar
 layout=$work/layout # of an OCI image
+slow=$work/slow.tar
 
 prepare_images() {
 	install -D "$B/carrelctl" /usr/local/sbin/carrelctl
@@ -40,7 +41,52 @@ archive() { # entries on standard input, after those of a shell
 	{ shell_entries && entries && entry end; } >"$tar"
 }
 
+# One that takes seconds and no space: the same names over and over.
+slow_archive() {
+	local i
+
+	[ ! -e "$slow" ] || return 0
+	for i in {1..100}; do
+		entry symlink "again$i" to=x
+	done >"$work/block"
+	for i in {1..40}; do cat "$work/block"; done >"$work/blocks"
+	{
+		shell_entries
+		for i in {1..100}; do cat "$work/blocks"; done
+		entry end
+	} | gzip -1 >"$slow"
+}
+
+staging_has_content() {
+	compgen -G "$images/.staging-*/rootfs/again1"
+}
+
+layered() { # TAR…        an OCI layout of these layers
+	local layer
+
+	rm -rf "$layout"
+	umoci init --layout "$layout"
+	umoci new --image "$layout:latest"
+	for layer in "$@"; do
+		umoci raw add-layer --image "$layout:latest" "$layer"
+	done
+}
+
 # --- looking at what an import did ---
+
+describe() { # ROOTFS
+	(
+		cd "$1"
+		find . -mindepth 1 -printf '%p %y %m %U %G %l\n' | sort
+		find . -type f -exec sha256sum {} + | sort -k 2
+	)
+}
+
+as_umoci_unpacks() { # IMAGE, which was imported from $layout
+	rm -rf "$work/bundle"
+	umoci unpack --image "$layout:latest" "$work/bundle"
+	diff <(describe "$work/bundle/rootfs") <(describe "$images/$1/rootfs")
+}
 
 # The host, as far as it could be changed: contents, and what a stat shows, with times of change. And who is mounted where.
 host() {
