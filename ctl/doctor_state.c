@@ -97,7 +97,9 @@ static void check_state(struct doctor *d, int users_fd, int user_fd, const char 
 		doctor_note(d, DOCTOR_WARNING, "carrelctl gc, or the user's next login, finishes it",
 			    "a change of the root filesystem '%s' was interrupted", name);
 	if (kept)
-		doctor_note(d, DOCTOR_WARNING, "carrelctl rootfs export, and rootfs remove, with this name",
+		doctor_note(d, DOCTOR_WARNING,
+			    "carrelctl rootfs export, and rootfs remove, with this name; or rootfs adopt, if "
+			    "it is the same account after all",
 			    "'%s' is kept: the files of an account whose uid another has got", name);
 }
 
