@@ -278,9 +278,50 @@ test_ranges_of_ids() {
 	sed -i "/^u5:/d" /etc/subuid /etc/subgid
 	echo "u5:2000165535:65536" | tee -a /etc/subuid >>/etc/subgid
 	inside u5 true
+	expect_match "it overlaps with the range of 'u4' in /etc/subuid" "$(syslog 'carrel-keeper.* is not used' | tail -n 1)"
+	# Also when the file does not say any more whose it is.
+	ctl remove u5 --yes
+	sed -i "/^u4:/d" /etc/subuid /etc/subgid
+	inside u5 true
 	expect_match "it overlaps with that of '7001'" "$(syslog 'carrel-keeper.* is not used' | tail -n 1)"
 	useradd -m -s "$shell_path" -G carrel -u 2000100007 u6
 	allow_key u6
 	expect_status 254 ssh_as u6 true
 	expect_syslog "uid 2000100007 is in the block of ids of the sandbox of '7001'"
+}
+
+# Somebody who is not covered has containers of their own with these ids: they would be those of the sandbox.
+test_a_range_that_another_user_has() {
+	local uid=7101 file
+
+	useradd -m -s /bin/sh -u 7100 podman
+	useradd -m -s "$shell_path" -G carrel -u "$uid" u7
+	allow_key u7
+	for file in uid gid; do
+		sed -i "/^\(podman\|u7\):/d" /etc/subuid /etc/subgid
+		printf '%s\n' podman:1900000000:65536 'not a line' >>/etc/subuid
+		printf '%s\n' u7:1900000000:65536 >>/etc/subuid
+		printf '%s\n' u7:1900000000:65536 >>/etc/subgid
+		[ $file = uid ] || sed -i '/^podman:/{
+			w /etc/subgid.podman
+			d
+		}' /etc/subuid
+		[ $file = uid ] || cat /etc/subgid.podman >>/etc/subgid
+		ctl remove u7 --yes 2>/dev/null || true
+		inside u7 true
+		expect_match "the range of 'u7' .* is not used: it gets another: it overlaps with the range of 'podman' in /etc/sub$file" \
+			"$(syslog 'carrel-keeper.* is not used' | tail -n 1)"
+		expect_match '^2[0-9]{9} ' "$(cat "$users/$uid/ids")"
+	done
+	# Their own line, by name or by number, is in nobody's way: the control.
+	sed -i '/^podman:/d; s/^u7:/7101:/' /etc/subuid /etc/subgid
+	echo u7:1900000000:65536 | tee -a /etc/subuid >>/etc/subgid
+	ctl remove u7 --yes
+	inside u7 true
+	expect_eq '1900000000 1900000000' "$(cat "$users/$uid/ids")"
+	# What was given to somebody else afterwards is said by doctor; the user is not locked out for it.
+	echo podman:1900065535:1 >>/etc/subgid
+	inside u7 true
+	expect_match "the block of ids of uid $uid, from 1900000000 and 1900000000, is not theirs alone: it overlaps with the range of 'podman' in /etc/subgid" \
+		"$(carrelctl doctor --json || true)"
 }
