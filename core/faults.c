@@ -23,6 +23,7 @@
 #define LOCK_MS	 1000
 #define LINE_MAX 1024
 #define OLD	 ".old"
+#define KEPT	 "faults" /* in a state directory */
 
 #define FIELD(member, kind) KEYED_FIELD(struct fault, member, kind)
 
@@ -172,23 +173,35 @@ static int add_lines(struct history *h, char *text)
 	return r;
 }
 
-/* The last FAULTS_FILE_MAX bytes; of a larger file the first line is cut off, and so left out. */
-static int add_file(struct history *h, int dir_fd, const char *name)
+/* The last FAULTS_FILE_MAX bytes; of a larger file the first line is cut off, and so left out by whoever reads it. */
+static int read_file(int dir_fd, const char *name, char text[FAULTS_FILE_MAX], size_t *have)
 {
 	_cleanup_close_ int fd = open_file(dir_fd, name, O_RDONLY);
-	char text[FAULTS_FILE_MAX + 1];
 	struct stat st;
 
+	*have = 0;
 	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
+		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_size > FAULTS_FILE_MAX && lseek(fd, -FAULTS_FILE_MAX, SEEK_END) < 0)
 		return -errno;
-	ssize_t have = fs_read_full(fd, text, FAULTS_FILE_MAX);
-	if (have < 0)
-		return (int)have;
-	for (ssize_t i = 0; i < have; i++)
+	ssize_t n = fs_read_full(fd, text, FAULTS_FILE_MAX);
+	if (n < 0)
+		return (int)n;
+	*have = (size_t)n;
+	return 0;
+}
+
+static int add_file(struct history *h, int dir_fd, const char *name)
+{
+	char text[FAULTS_FILE_MAX + 1];
+	size_t have;
+
+	int r = read_file(dir_fd, name, text, &have);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	for (size_t i = 0; i < have; i++)
 		text[i] = text[i] ? text[i] : '?'; /* damage */
 	text[have] = '\0';
 	return add_lines(h, text);
@@ -277,6 +290,49 @@ ssize_t faults_read(int dir_fd, uid_t uid, struct fault **list, struct carrel_er
 		qsort(h.list, h.count, sizeof(*h.list), by_time);
 	*list = h.list;
 	return (ssize_t)h.count;
+}
+
+/* By a copy: the two directories may be on different filesystems, and in different projects. */
+static int move_file(int from_fd, const char *from, int to_fd, const char *to)
+{
+	char text[FAULTS_FILE_MAX];
+	size_t have;
+
+	int r = read_file(from_fd, from, text, &have);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = fs_replace_at(to_fd, to, text, have, 0600);
+	if (r == 0 && unlinkat(from_fd, from, 0) < 0)
+		r = -errno;
+	return r;
+}
+
+int faults_keep(int dir_fd, uid_t uid, int user_fd, struct carrel_error *err)
+{
+	const struct names names = names_of(uid);
+	_cleanup_close_ int locked = lock(dir_fd, err);
+	if (locked < 0)
+		return locked;
+	int r = move_file(dir_fd, names.old, user_fd, KEPT OLD);
+	if (r == 0)
+		r = move_file(dir_fd, names.now, user_fd, KEPT);
+	return r < 0 ? error_set(err, -r, "cannot keep '" CARREL_FAULTS "/%s' aside: %s", names.now,
+				 strerror(-r))
+		     : 0;
+}
+
+int faults_give_back(int dir_fd, uid_t uid, int user_fd, struct carrel_error *err)
+{
+	const struct names names = names_of(uid);
+	_cleanup_close_ int locked = lock(dir_fd, err);
+	if (locked < 0)
+		return locked;
+	int r = move_file(user_fd, KEPT OLD, dir_fd, names.old);
+	if (r == 0)
+		r = move_file(user_fd, KEPT, dir_fd, names.now);
+	return r < 0 ? error_set(err, -r, "cannot bring back '" CARREL_FAULTS "/%s': %s", names.now,
+				 strerror(-r))
+		     : 0;
 }
 
 int faults_remove(int dir_fd, uid_t uid, struct carrel_error *err)

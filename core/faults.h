@@ -3,7 +3,7 @@
  *
  * CARREL_FAULTS/UID has one line for each report, "key=value" separated by tabs, the oldest first. At FAULTS_FILE_MAX bytes it
  * becomes UID.old, in place of the one before, so a user's history is never larger than twice that. Keepers of one
- * user append at once; a line that was damaged is left out when the history is read.
+ * user append at once; a line that was damaged is left out when the history is read. It goes aside with the account's state.
  */
 #ifndef CARREL_FAULTS_H
 #define CARREL_FAULTS_H
@@ -61,6 +61,13 @@ ssize_t faults_read(int dir_fd, uid_t uid, struct fault **list, struct carrel_er
 
 /* Who has a history, in no order. *uids is one allocation. Returns how many, or -errno. */
 ssize_t faults_users(int dir_fd, uid_t **uids, struct carrel_error *err);
+
+/*
+ * Move a user's history into their state directory, before that is kept aside; or out of it again. None is success, and one that is
+ * there already is replaced by what comes. 0 or -errno; a part of it may have been moved, and the same call again goes on.
+ */
+int faults_keep(int dir_fd, uid_t uid, int user_fd, struct carrel_error *err);
+int faults_give_back(int dir_fd, uid_t uid, int user_fd, struct carrel_error *err);
 
 /* Remove the history of a user. None is success. */
 int faults_remove(int dir_fd, uid_t uid, struct carrel_error *err);

@@ -4,7 +4,6 @@
 #include "idmap.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,14 +20,18 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "subid.h"
 #include "text.h"
 
 /*
  * Where blocks are made up when /etc/subuid has none: from 2^31, above login uids, the default subordinate
- * ranges and systemd's container range (524288..1879048191), below the reserved ids at the very top.
+ * ranges and systemd's container range (524288..1879048191), below the reserved ids at the very top. Where somebody
+ * has been given all of these (podman's manual proposes that), between systemd's and these.
  */
 #define FIRST_BLOCK 0x80000000u
 #define BLOCKS	    32000u
+#define FIRST_LOW   (SYSTEMD_LAST + 1)
+#define LOW_BLOCKS  4096u
 
 #define IDS_FILE "ids"
 
@@ -58,12 +61,6 @@ static int read_ids(int dirfd, const char *path, struct idmap *map)
 		       ? 0
 		       : -EINVAL;
 }
-
-/* The layout of libsubid's answer (shadow/subid.h), which is loaded only here. */
-struct subid_range_abi {
-	unsigned long start;
-	unsigned long count;
-};
 
 /* What a block may not overlap with: systemd gives ids of this range to containers without asking anybody. */
 #define SYSTEMD_FIRST 524288u
@@ -106,45 +103,6 @@ bool idmap_is_reserved(const struct idmap *map, struct carrel_error *why)
 	return false;
 }
 
-/* The first range of 65536 ids that `function` of libsubid gives the user; 0 when there is none. */
-static uint32_t subid_first(void *library, const char *function, const char *name)
-{
-	int (*get)(const char *, struct subid_range_abi **) = NULL;
-	struct subid_range_abi *ranges = NULL;
-	uint32_t start = 0;
-
-	*(void **)&get = dlsym(library, function);
-	int count = get ? get(name, &ranges) : 0;
-	for (int i = 0; i < count && !start; i++)
-		if (ranges[i].count >= IDMAP_COUNT && ranges[i].start <= UINT32_MAX - IDMAP_COUNT)
-			start = (uint32_t)ranges[i].start;
-	free(ranges);
-	return start;
-}
-
-/*
- * Ask libsubid. It brings a dozen libraries with it, so it is loaded only at a user's first login; where it is
- * missing nobody has a range from it.
- */
-static bool subids_of(const char *name, struct idmap *map)
-{
-	static const char *const sonames[] = { "libsubid.so.5", "libsubid.so.4", "libsubid.so.3" };
-	void *library = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(sonames) && !library; i++)
-		library = dlopen(sonames[i], RTLD_NOW | RTLD_LOCAL);
-	if (!library)
-		return false;
-	map->uid_base = subid_first(library, "subid_get_uid_ranges", name);
-	map->gid_base = subid_first(library, "subid_get_gid_ranges", name);
-	if (!map->uid_base) /* libsubid 3 (shadow before 4.9) has other names */
-		map->uid_base = subid_first(library, "get_subuid_ranges", name);
-	if (!map->gid_base)
-		map->gid_base = subid_first(library, "get_subgid_ranges", name);
-	dlclose(library);
-	return map->uid_base && map->gid_base;
-}
-
 static bool overlaps(uint32_t a, uint32_t b)
 {
 	return a < b + IDMAP_COUNT && b < a + IDMAP_COUNT;
@@ -174,26 +132,75 @@ static int is_taken(int users_fd, uid_t self, const struct idmap *map, struct ca
 	return 0;
 }
 
-int idmap_is_refused(int users_fd, uid_t uid, const struct idmap *map, struct carrel_error *why)
+/* What /etc/subuid and /etc/subgid give to others. */
+struct given {
+	struct subid_list uids, gids;
+};
+
+static void given_free(struct given *given)
 {
-	if (idmap_is_reserved(map, why) || has_login(map, why))
+	free(given->uids.ranges);
+	free(given->gids.ranges);
+}
+
+static int given_read(struct given *given, uid_t uid, const char *name, struct carrel_error *err)
+{
+	int r = subid_read_others(SUBID_UIDS, uid, name, &given->uids, err);
+
+	return r < 0 ? r : subid_read_others(SUBID_GIDS, uid, name, &given->gids, err);
+}
+
+/* Somebody else's containers have these ids, or will. */
+static bool is_given(const struct given *given, const struct idmap *map, struct carrel_error *why)
+{
+	const struct subid_range *uids = subid_find(&given->uids, map->uid_base);
+	const struct subid_range *gids = subid_find(&given->gids, map->gid_base);
+
+	if (uids || gids)
+		error_set(why, EEXIST, "it overlaps with the range of '%s' in %s",
+			  uids ? uids->owner : gids->owner, uids ? SUBID_UIDS : SUBID_GIDS);
+	return uids || gids;
+}
+
+/* What is quick to find out comes first: there may be many blocks to go through. */
+static int is_refused(int users_fd, uid_t uid, const struct given *given, const struct idmap *map,
+		      struct carrel_error *why)
+{
+	if (idmap_is_reserved(map, why) || is_given(given, map, why))
 		return 1;
 	/* Not every source of NSS lists its users. */
 	if (is_in(map->uid_base, uid))
 		return error_set(why, EEXIST, "it has uid %u itself in it", uid), 1;
-	return is_taken(users_fd, uid, map, why);
+	return has_login(map, why) ? 1 : is_taken(users_fd, uid, map, why);
 }
 
-static int allocate(int users_fd, uid_t uid, struct idmap *map, struct carrel_error *err)
+int idmap_is_refused(int users_fd, uid_t uid, const char *name, const struct idmap *map,
+		     struct carrel_error *why)
 {
+	_cleanup_(given_free) struct given given = { 0 };
+	int r = given_read(&given, uid, name, why);
+
+	return r < 0 ? r : is_refused(users_fd, uid, &given, map, why);
+}
+
+static int allocate(int users_fd, uid_t uid, const struct given *given, struct idmap *map,
+		    struct carrel_error *err)
+{
+	struct carrel_error why = { 0 };
+
 	/* Start at a place that depends on the uid, so that the first try is nearly always free. */
-	for (uint32_t i = 0; i < BLOCKS; i++) {
-		map->uid_base = map->gid_base = FIRST_BLOCK + (uid + i) % BLOCKS * IDMAP_COUNT;
-		int taken = idmap_is_refused(users_fd, uid, map, err);
+	for (uint32_t i = 0; i < BLOCKS + LOW_BLOCKS; i++) {
+		map->uid_base = i < BLOCKS ? FIRST_BLOCK + (uid + i) % BLOCKS * IDMAP_COUNT
+					   : FIRST_LOW + (uid + i) % LOW_BLOCKS * IDMAP_COUNT;
+		map->gid_base = map->uid_base;
+		int taken = is_refused(users_fd, uid, given, map, &why);
+		if (taken < 0)
+			*err = why;
 		if (taken <= 0)
 			return taken;
 	}
-	return error_set(err, ENOSPC, "no block of user ids is free");
+	return error_set(err, ENOSPC, "no block of user ids is free, the last one, from %u, since %s",
+			 map->uid_base, why.msg);
 }
 
 int idmap_check_login(int users_fd, uid_t uid, struct carrel_error *err)
@@ -237,6 +244,7 @@ static int remember(int user_fd, uid_t uid, const struct idmap *map, struct carr
 int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
 	      struct carrel_error *note, struct carrel_error *err)
 {
+	_cleanup_(given_free) struct given given = { 0 };
 	int r = read_ids(user_fd, IDS_FILE, map);
 
 	note->msg[0] = '\0';
@@ -247,9 +255,13 @@ int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idm
 	if (r != -ENOENT)
 		return error_set(err, -r, "cannot read '" IDS_FILE "' of uid %u: %s", uid, strerror(-r));
 	r = idmap_check_login(users_fd, uid, err);
+	if (r == 0)
+		r = given_read(&given, uid, name, err);
 	if (r < 0)
 		return r;
-	int refused = subids_of(name, map) ? idmap_is_refused(users_fd, uid, map, note) : -ENOENT;
+	int refused = subid_own(name, &map->uid_base, &map->gid_base)
+			      ? is_refused(users_fd, uid, &given, map, note)
+			      : -ENOENT;
 	if (refused == 1)
 		error_context(
 			note,
@@ -257,7 +269,7 @@ int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idm
 			"gets another",
 			name, map->uid_base, map->gid_base);
 	if (refused != 0)
-		r = allocate(users_fd, uid, map, err);
+		r = allocate(users_fd, uid, &given, map, err);
 	return r < 0 ? r : remember(user_fd, uid, map, err);
 }
 

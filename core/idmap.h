@@ -21,8 +21,9 @@ struct idmap {
  * The block of user `uid`/`name`, whose state directory is open as user_fd: the remembered one from its file
  * "ids", else the first range of at least 65536 ids in /etc/subuid and /etc/subgid (libsubid, loaded
  * only then), else a new one. Remembered before it is returned. No new block overlaps with that of another
- * state or with systemd's range for containers, or has `uid` itself in it, or the uid or group of a login that NSS
- * lists: a range that does is not used, and `note` says why. -EEXIST: the uid itself is in a sandbox's block. The
+ * state, with what these files give to somebody else, or with systemd's range for containers, or has `uid` itself in it, or the
+ * uid or group of a login that NSS lists: a range that does is not used, and `note` says why. A remembered one is used
+ * whatever has become of these since (`carrelctl doctor` looks). -EEXIST: the uid itself is in a sandbox's block. The
  * caller holds the lock on users_fd. 0 or -errno.
  */
 int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idmap *map,
@@ -31,8 +32,12 @@ int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idm
 /* Whether no block may be there, whoever has it: ids of the system, systemd's containers. Sets `why`. */
 bool idmap_is_reserved(const struct idmap *map, struct carrel_error *why);
 
-/* Whether it may not be this uid's: reserved, a login's, or in part that of another state. 1 with the reason, 0, or -errno. */
-int idmap_is_refused(int users_fd, uid_t uid, const struct idmap *map, struct carrel_error *why);
+/*
+ * Whether it may not be this account's: reserved, a login's, or in part that of another state or given to somebody else in /etc/subuid or
+ * /etc/subgid. 1 with the reason, 0, or -errno.
+ */
+int idmap_is_refused(int users_fd, uid_t uid, const char *name, const struct idmap *map,
+		     struct carrel_error *why);
 
 /* The login itself must not be one of the ids of somebody's sandbox, which they could then act as: -EEXIST. */
 int idmap_check_login(int users_fd, uid_t uid, struct carrel_error *err);

@@ -11,9 +11,18 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "keyed.h"
 #include "text.h"
 
-#define ATTEMPTS 16
+#define ATTEMPTS  16
+#define OWNER_MAX 256 /* bytes of the file, with the NUL */
+#define LOCK_MS	  10000
+
+/* What follows the first line of an owner. */
+static const struct keyed_field owner_fields[] = {
+	KEYED_OPTIONAL(struct state_owner, home.inode, KEYED_NUMBER),
+	KEYED_OPTIONAL(struct state_owner, home.birth, KEYED_NUMBER),
+};
 
 /* Decimal digits up to `end`. Moves *at past `end`. */
 static bool take_number(const char **at, char end, uint64_t max, uint64_t *value)
@@ -30,14 +39,14 @@ static bool take_number(const char **at, char end, uint64_t max, uint64_t *value
 	return true;
 }
 
-/* "<uid> <name> <unix time>\n". A name may have spaces in it, where a directory service allows that. */
+/* "<uid> <name> <unix time>\n", and owner_fields. A name may have spaces in it, where a directory service allows that. */
 static bool parse_owner(char *text, struct state_owner *owner)
 {
 	const char *at = text;
 	char *newline = strchr(text, '\n'), *last;
 	uint64_t uid;
 
-	if (!newline || newline[1] || !take_number(&at, ' ', UINT32_MAX - 1, &uid))
+	if (!newline || !take_number(&at, ' ', UINT32_MAX - 1, &uid))
 		return false;
 	*newline = '\0';
 	last = strrchr(text, ' ');
@@ -47,12 +56,13 @@ static bool parse_owner(char *text, struct state_owner *owner)
 	const char *since = last + 1;
 	owner->uid = (uid_t)uid;
 	return text_format(owner->name, sizeof(owner->name), "%s", at) == 0 &&
-	       take_number(&since, '\0', INT64_MAX / 16, &owner->since);
+	       take_number(&since, '\0', INT64_MAX / 16, &owner->since) &&
+	       keyed_parse(newline + 1, owner_fields, ARRAY_SIZE(owner_fields), owner, NULL) == 0;
 }
 
 int state_read_owner(int user_fd, struct state_owner *owner, struct carrel_error *err)
 {
-	char text[160];
+	char text[OWNER_MAX];
 	struct stat st;
 
 	memset(owner, 0, sizeof(*owner));
@@ -66,15 +76,17 @@ int state_read_owner(int user_fd, struct state_owner *owner, struct carrel_error
 	return 0;
 }
 
-int state_write_owner(int user_fd, uid_t uid, const char *name, struct carrel_error *err)
+int state_write_owner(int user_fd, const struct state_owner *owner, struct carrel_error *err)
 {
-	char text[160];
+	char text[OWNER_MAX];
+	size_t used = (size_t)snprintf(text, sizeof(text), "%u %s %" PRIu64 "\n", owner->uid, owner->name,
+				       owner->since);
+	ssize_t more = keyed_format(text + used, sizeof(text) - used, owner_fields, ARRAY_SIZE(owner_fields),
+				    owner);
+	int r = more < 0 ? (int)more : fs_replace_at(user_fd, STATE_OWNER, text, used + (size_t)more, 0600);
 
-	if (strlen(name) >= sizeof(((struct state_owner *)0)->name))
-		return error_set(err, ENAMETOOLONG, "the name of uid %u is too long", uid);
-	int n = snprintf(text, sizeof(text), "%u %s %" PRIu64 "\n", uid, name, (uint64_t)time(NULL));
-	int r = fs_replace_at(user_fd, STATE_OWNER, text, (size_t)n, 0600);
-	return r < 0 ? error_set(err, -r, "cannot write '" STATE_OWNER "' of uid %u: %s", uid, strerror(-r))
+	return r < 0 ? error_set(err, -r, "cannot write '" STATE_OWNER "' of uid %u: %s", owner->uid,
+				 strerror(-r))
 		     : 0;
 }
 
@@ -160,19 +172,29 @@ static int sync_users(int users_fd, struct carrel_error *err)
 	return fd < 0 || fsync(fd) < 0 ? error_errno(err, "cannot write the users' directory to disk") : 0;
 }
 
-int state_keep_aside(int users_fd, const struct state_owner *owner, char name[STATE_NAME_MAX],
-		     struct carrel_error *err)
+/* While it is held nobody reads the names of states to find a block of ids that is free: one renamed meanwhile might be missed. */
+static int lock_names(int users_fd, struct carrel_error *err)
 {
-	char from[16], safe[sizeof(owner->name)];
+	_cleanup_close_ int fd = openat(users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : fs_lock(fd, LOCK_MS);
+
+	return r < 0 ? error_set(err, -r, "cannot lock the users' directory: %s", strerror(-r))
+		     : steal_fd(&fd);
+}
+
+/* Give the state `from` of `owner` the first name for one kept aside that is free. */
+static int move_aside(int users_fd, const char *from, const struct state_owner *owner,
+		      char name[STATE_NAME_MAX], struct carrel_error *err)
+{
+	char safe[sizeof(owner->name)];
 	uint64_t now = (uint64_t)time(NULL);
 
-	(void)snprintf(from, sizeof(from), "%u", owner->uid);
-	(void)text_format(safe, sizeof(safe), "%s", owner->name);
+	(void)text_format(safe, sizeof(safe), "%s", *owner->name ? owner->name : "unknown");
 	for (char *p = safe; *p; p++)
 		if (*p == '/' || (unsigned char)*p <= ' ')
 			*p = '_';
 	for (uint64_t i = 0; i < 100; i++) {
-		int r = text_format(name, STATE_NAME_MAX, "%s.%s.%" PRIu64, from, safe, now + i);
+		int r = text_format(name, STATE_NAME_MAX, "%u.%s.%" PRIu64, owner->uid, safe, now + i);
 		if (r < 0)
 			return error_set(err, -r, "the name of uid %u is too long", owner->uid);
 		if (renameat2(users_fd, from, users_fd, name, RENAME_NOREPLACE) == 0)
@@ -181,6 +203,30 @@ int state_keep_aside(int users_fd, const struct state_owner *owner, char name[ST
 			break;
 	}
 	return error_errno(err, "cannot keep the files of '%s' aside", safe);
+}
+
+int state_keep_aside(int users_fd, const struct state_owner *owner, char name[STATE_NAME_MAX],
+		     struct carrel_error *err)
+{
+	_cleanup_close_ int locked = lock_names(users_fd, err);
+	char from[16];
+
+	(void)snprintf(from, sizeof(from), "%u", owner->uid);
+	return locked < 0 ? locked : move_aside(users_fd, from, owner, name, err);
+}
+
+int state_adopt(int users_fd, const char *kept, uid_t uid, const struct state_owner *now,
+		char name[STATE_NAME_MAX], struct carrel_error *err)
+{
+	_cleanup_close_ int locked = lock_names(users_fd, err);
+	char to[16];
+
+	if (locked < 0)
+		return locked;
+	(void)snprintf(to, sizeof(to), "%u", uid);
+	if (renameat2(users_fd, kept, users_fd, to, now ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
+		return error_errno(err, "cannot make '%s' the state of uid %u", kept, uid);
+	return now ? move_aside(users_fd, kept, now, name, err) : sync_users(users_fd, err);
 }
 
 int state_remove(int users_fd, const char *name, struct carrel_error *err)

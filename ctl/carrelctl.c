@@ -67,6 +67,8 @@ static const struct ctl_verb verbs[] = {
 	  CTL_YES | CTL_KILL | CTL_IMAGE | CTL_DRY_RUN | CTL_JSON, 1, 1, true, verb_rootfs_upgrade },
 	{ "rootfs", "export", "USER FILE", "write a root filesystem and home to a tar archive", 0, 2, 2, true,
 	  verb_rootfs_export },
+	{ "rootfs", "adopt", "USER STATE", "give a user a root filesystem that was kept aside",
+	  CTL_YES | CTL_KILL, 2, 2, true, verb_rootfs_adopt },
 	{ "rootfs", "remove", "USER", "remove a root filesystem, home and snapshots", CTL_YES | CTL_KILL, 1,
 	  1, true, verb_rootfs_remove },
 	{ "version", NULL, "", "print the version", 0, 0, 0, false, verb_version },

@@ -81,6 +81,7 @@ int verb_list(const struct ctl_args *args);
 int verb_set(const struct ctl_args *args);
 int verb_show(const struct ctl_args *args);
 int verb_top(const struct ctl_args *args);
+int verb_rootfs_adopt(const struct ctl_args *args);
 int verb_rootfs_diff(const struct ctl_args *args);
 int verb_rootfs_drop(const struct ctl_args *args);
 int verb_rootfs_du(const struct ctl_args *args);

@@ -62,15 +62,22 @@ static void each_state(struct doctor *d, unsigned *removed,
 static void check_ids(struct doctor *d, int users_fd, int user_fd, const char *name, uid_t uid, bool kept)
 {
 	struct carrel_error err = { 0 };
+	struct state_owner owner;
 	struct idmap map;
 
 	int r = idmap_read(user_fd, &map, &err);
 	if (r == -ENOENT)
 		return;
+	if (state_read_owner(user_fd, &owner, NULL) < 0)
+		owner.name[0] = '\0';
+	int refused = r < 0 || kept ? 0 : idmap_is_refused(users_fd, uid, owner.name, &map, &err);
 	if (r < 0)
 		doctor_note(d, DOCTOR_PROBLEM, "restore the file 'ids' from a backup", "state '%s': %s", name,
 			    err.msg);
-	else if (!kept && idmap_is_refused(users_fd, uid, &map, &err) > 0)
+	else if (refused < 0)
+		doctor_note(d, DOCTOR_PROBLEM, "",
+			    "cannot tell whether the block of ids of uid %u is theirs: %s", uid, err.msg);
+	else if (refused)
 		doctor_note(d, DOCTOR_PROBLEM,
 			    "give the other its ids elsewhere; or carrelctl rootfs export and remove: the "
 			    "next login "
@@ -97,7 +104,9 @@ static void check_state(struct doctor *d, int users_fd, int user_fd, const char 
 		doctor_note(d, DOCTOR_WARNING, "carrelctl gc, or the user's next login, finishes it",
 			    "a change of the root filesystem '%s' was interrupted", name);
 	if (kept)
-		doctor_note(d, DOCTOR_WARNING, "carrelctl rootfs export, and rootfs remove, with this name",
+		doctor_note(d, DOCTOR_WARNING,
+			    "carrelctl rootfs export, and rootfs remove, with this name; or rootfs adopt, if "
+			    "it is the same account after all",
 			    "'%s' is kept: the files of an account whose uid another has got", name);
 }
 

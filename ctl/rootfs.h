@@ -35,6 +35,9 @@ void rootfs_close(struct rootfs *rootfs);
 /* Find what `word` means: a user's name, a uid, or the name of a state that is kept aside. -ENOENT: there is none. */
 int rootfs_find(struct rootfs *rootfs, const char *word, struct carrel_error *err);
 
+/* The one in use of a uid, whosever it is. -ENOENT: there is none. */
+int rootfs_find_uid(struct rootfs *rootfs, uid_t uid, struct carrel_error *err);
+
 /*
  * For a change: end the sessions (`kill`) or refuse when there are any (-EBUSY), lock, finish what was interrupted. Sets lock_fd.
  * What is left of sessions without a keeper is removed.

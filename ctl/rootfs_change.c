@@ -10,6 +10,7 @@
 
 #include "core/change.h"
 #include "core/cleanup.h"
+#include "core/faults.h"
 #include "ctl.h"
 #include "rootfs.h"
 #include "table.h"
@@ -137,13 +138,25 @@ int verb_rootfs_reset(const struct ctl_args *args)
 	return finish(rootfs_reset(rootfs.lock_fd, rootfs.uid, keep_home, &err), &err);
 }
 
+/* The history goes first: left alone it would be that of the next account with this uid. One kept aside is in the state. */
+static int remove_faults(const struct rootfs *rootfs, struct carrel_error *err)
+{
+	if (rootfs->kept)
+		return 0;
+	_cleanup_close_ int faults = faults_open(err);
+	return faults < 0 ? faults : faults_remove(faults, rootfs->uid, err);
+}
+
 int verb_rootfs_remove(const struct ctl_args *args)
 {
 	_cleanup_rootfs_ struct rootfs rootfs = ROOTFS_NONE;
 	struct carrel_error err = { 0 };
-	int status = take(&rootfs, args, "root filesystem, home and snapshots are removed.");
+	int status = take(&rootfs, args,
+			  "root filesystem, home, snapshots and the history of faults are removed.");
 
 	if (status)
 		return status;
+	if (remove_faults(&rootfs, &err) < 0)
+		return ctl_fail(&err);
 	return finish(state_remove(rootfs.users_fd, rootfs.dir, &err), &err);
 }

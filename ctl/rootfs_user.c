@@ -100,6 +100,14 @@ int rootfs_find(struct rootfs *rootfs, const char *word, struct carrel_error *er
 	return r;
 }
 
+int rootfs_find_uid(struct rootfs *rootfs, uid_t uid, struct carrel_error *err)
+{
+	rootfs->uid = uid;
+	(void)snprintf(rootfs->dir, sizeof(rootfs->dir), "%u", uid);
+	int r = open_state(rootfs, err);
+	return r == -ENOENT ? error_set(err, ENOENT, "uid %u has no root filesystem", uid) : r;
+}
+
 /* A state kept aside has no sessions. */
 static int count_live(const struct rootfs *rootfs, struct carrel_error *err)
 {

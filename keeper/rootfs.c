@@ -283,7 +283,6 @@ static int open_persistent(struct keeper *k, int image_fd, struct carrel_error *
 		return r;
 	/* Of the same filesystem, and under the same limits, as all of the user's files; the mount itself is init's. */
 	k->disk_fd = openat(k->storage_fd, "home", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	state_mark_login(k->user_fd);
 	return 0;
 }
 
@@ -302,6 +301,8 @@ int rootfs_open(struct keeper *k, struct carrel_error *err)
 		return image_fd;
 	memcpy(k->record.image, image, sizeof(image));
 	r = ephemeral ? ephemeral_open(k, image_fd, err) : open_persistent(k, image_fd, err);
+	if (r == 0)
+		state_mark_login(k->user_fd);
 	if (r == 0 && k->policy.home == HOME_HOST)
 		r = hostdir_open_home(k, err);
 	if (r == 0 && k->policy.share_ssh_dir)

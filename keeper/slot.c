@@ -23,6 +23,7 @@
 #include "core/vault.h"
 #include "core/wire.h"
 #include "ending.h"
+#include "owner.h"
 
 #define STALE_TIMEOUT_MS 2000
 #define RECORD_LOCK_MS	 1000
@@ -55,44 +56,22 @@ static int clear_and_count(struct keeper *k, char *above, size_t size, struct ca
 	return n < 0 ? n : live;
 }
 
-/* The account that the state belongs to: written at the first login. 1: it is another one's. */
-static int check_owner(struct keeper *k, struct state_owner *owner, struct carrel_error *err)
-{
-	int r = state_read_owner(k->user_fd, owner, err);
-
-	if (r == -ENOENT)
-		return state_write_owner(k->user_fd, k->user.uid, k->user.name, err);
-	if (r < 0)
-		return error_context(err, "uid %u", k->user.uid);
-	return owner->uid != k->user.uid || strcmp(owner->name, k->user.name) != 0;
-}
-
 /*
  * The uid had another account before: what that has left is nobody's, so it is kept, out of the way. Not while a session of that
  * account still uses it.
  */
 static int keep_aside(struct keeper *k, const struct state_owner *owner, struct carrel_error *err)
 {
-	char name[STATE_NAME_MAX];
 	char above[sizeof(k->record.cgroup)] = "";
-	struct state_owner old = *owner;
 
 	int live = clear_and_count(k, above, sizeof(above), err);
 	if (live < 0)
 		return live;
 	if (live > 0)
-		return error_set(err, EBUSY, "uid %u was user '%s' before, who is still logged in",
-				 k->user.uid, owner->name);
-	old.uid = k->user.uid; /* as the directory is named */
-	int r = vault_release(k->user.uid, err);
-	if (r == 0)
-		r = state_keep_aside(k->users_fd, &old, name, err);
-	if (r == 0)
-		log_send("carrel-keeper", LOG_NOTICE,
-			 "uid %u is now '%s' and was '%s' before, whose files are kept in '" CARREL_USERS
-			 "/%s'",
-			 k->user.uid, k->user.name, owner->name, name);
-	return r;
+		return error_set(err, EBUSY, "uid %u was %s '%s' before, who is still logged in", k->user.uid,
+				 strcmp(owner->name, k->user.name) == 0 ? "another account" : "user",
+				 owner->name);
+	return owner_keep_aside(k, owner, err);
 }
 
 /* One lock over all users, for as long as a block of ids is looked for. */
@@ -137,7 +116,7 @@ static int lock_state(struct keeper *k, struct carrel_error *err)
 		k->user_fd = openat(k->lock_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (k->user_fd < 0)
 			return error_errno(err, "cannot open the state directory of uid %u", k->user.uid);
-		r = check_owner(k, &owner, err);
+		r = owner_check(k, &owner, err);
 		if (r <= 0)
 			return r;
 		r = keep_aside(k, &owner, err);

@@ -8,7 +8,7 @@
 
 /*
  * Open (making them if needed) CARREL_USERS/UID and take the user's lock; it is held until slot_unlock. A
- * state directory left by an account of another name with the same uid is kept aside: nobody inherits a
+ * state directory left by another account with the same uid (account.h) is kept aside: nobody inherits a
  * stranger's files. Sets users_fd, user_fd, lock_fd, ids. 0 or -errno.
  */
 int slot_lock_user(struct keeper *k, struct carrel_error *err);

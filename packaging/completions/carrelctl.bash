@@ -12,9 +12,15 @@ _carrelctl() {
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = image ]; then
 		words='import fetch build list verify remove'
 	elif [ "$COMP_CWORD" = 2 ] && [ "$verb" = rootfs ]; then
-		words='list du diff snapshot snapshots rollback drop reset upgrade export remove'
+		words='list du diff snapshot snapshots rollback drop reset upgrade export adopt remove'
 	elif [ "$verb" = rootfs ] && [ "$sub" != list ] && [ "$COMP_CWORD" -gt 3 ] && [[ "$sub" =~ ^(rollback|drop)$ ]]; then
 		words="--yes --kill $(carrelctl rootfs snapshots "${COMP_WORDS[3]}" 2>/dev/null | awk 'NR > 1 { print $1 }')"
+	elif [ "$verb:$sub" = rootfs:adopt ]; then
+		if [ "$COMP_CWORD" = 3 ]; then
+			words="--yes --kill $(compgen -u)"
+		else
+			words="--yes --kill $(carrelctl rootfs list 2>/dev/null | awk 'NR > 1 { print $NF }')"
+		fi
 	elif [ "$verb:$sub" = rootfs:export ] && [ "$COMP_CWORD" -gt 3 ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		compopt -o filenames 2>/dev/null
@@ -72,7 +78,7 @@ _carrelctl() {
 			upgrade) words+=' --json --yes --kill --dry-run --image' ;;
 			esac
 			;;
-		help:rootfs) words='list du diff snapshot snapshots rollback drop reset upgrade export remove' ;;
+		help:rootfs) words='list du diff snapshot snapshots rollback drop reset upgrade export adopt remove' ;;
 		*) return ;;
 		esac
 	fi

@@ -67,7 +67,7 @@ test_usage_errors() {
 	usage_error "did you mean 'import'" image improt x y
 	usage_error 'needs one of: import, fetch, build, list, verify, remove' image
 	usage_error 'needs one of: import, fetch, build, list, verify, remove' image --json
-	usage_error 'needs one of: list, du, diff, snapshot, snapshots, rollback, drop, reset, upgrade, export, remove' rootfs
+	usage_error 'needs one of: list, du, diff, snapshot, snapshots, rollback, drop, reset, upgrade, export, adopt, remove' rootfs
 	usage_error "did you mean 'rollback'" rootfs rolback x y
 	usage_error 'verb comes first' --json list
 	usage_error "'list' does not take '--jsn'" list --jsn

@@ -251,6 +251,34 @@ static void test_remove(void **state)
 	assert_int_equal(size_of("7.old"), -1);
 }
 
+/* Aside with the state of its account, and back: another account with the uid sees nothing of it. */
+static void test_kept_aside(void **state)
+{
+	_cleanup_free_ struct fault *before = NULL, *aside = NULL, *after = NULL;
+	struct fault f = sample();
+
+	assert_int_equal(mkdirat(dir, "state", 0700), 0);
+	_cleanup_close_ int user = openat(dir, "state", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(faults_keep(dir, 1001, user, NULL), 0); /* none */
+	assert_int_equal(faults_give_back(dir, 1001, user, NULL), 0);
+	for (unsigned i = 0; i < 700; i++) {
+		f.time = 1700000000 + i;
+		append(&f);
+	}
+	assert_true(size_of("1001.old") > 0);
+	ssize_t n = count(1001, &before);
+	assert_int_equal(faults_keep(dir, 1001, user, NULL), 0);
+	assert_int_equal(count(1001, &aside), 0);
+	assert_int_equal(size_of("1001"), -1);
+	assert_int_equal(size_of("1001.old"), -1);
+	assert_int_equal(faults_keep(dir, 1001, user, NULL), 0); /* once more, cut off in between: it stays */
+	assert_int_equal(faults_give_back(dir, 1001, user, NULL), 0);
+	assert_int_equal(count(1001, &after), n);
+	assert_memory_equal(before, after, (size_t)n * sizeof(*before));
+	assert_int_equal(size_of("state/faults"), -1);
+	assert_int_equal(size_of("state/faults.old"), -1);
+}
+
 static int make_dir(void **state)
 {
 	snprintf(dir_path, sizeof(dir_path), "/tmp/test_faults.XXXXXX");
@@ -282,6 +310,7 @@ int main(void)
 		TEST(test_not_a_file),
 		TEST(test_several_at_once),
 		TEST(test_remove),
+		TEST(test_kept_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

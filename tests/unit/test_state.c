@@ -106,9 +106,39 @@ static void test_owner(void **state)
 		if (state_read_owner(dir_fd, &owner, &err) != -EBADMSG)
 			fail_msg("'%s' was taken", bad[i]);
 	}
-	assert_int_equal(state_write_owner(dir_fd, 7, "somebody", &err), 0);
-	assert_int_equal(state_read_owner(dir_fd, &owner, &err), 0);
-	assert_string_equal(owner.name, "somebody");
+}
+
+/* What is known of the home follows the line that there has always been, and need not be there. */
+static void test_home_of_owner(void **state)
+{
+	static const char *const bad[] = { "1001 u1 5\n\n",
+					   "1001 u1 5\nhome.inode=\n",
+					   "1001 u1 5\nhome.inode=-1\n",
+					   "1001 u1 5\nhome.inode=1\nhome.inode=1\n",
+					   "1001 u1 5\nother=1\n",
+					   "1001 u1 5\nhome.inode=1" };
+	struct state_owner owner = { .uid = 7, .since = 5 }, again;
+	struct carrel_error err = { 0 };
+
+	write_file("owner", "1001 u1 5\n");
+	assert_int_equal(state_read_owner(dir_fd, &again, &err), 0);
+	assert_int_equal(again.home.inode, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		write_file("owner", bad[i]);
+		if (state_read_owner(dir_fd, &again, &err) != -EBADMSG)
+			fail_msg("'%s' was taken", bad[i]);
+	}
+	for (int known = 0; known < 2; known++) {
+		memset(owner.name, 'n', sizeof(owner.name) - 1);
+		owner.home = known ? (struct home_id){ UINT64_MAX, UINT64_MAX } : (struct home_id){ 0 };
+		assert_int_equal(state_write_owner(dir_fd, &owner, &err), 0);
+		assert_int_equal(state_read_owner(dir_fd, &again, &err), 0);
+		assert_int_equal(again.uid, 7);
+		assert_int_equal(again.since, 5);
+		assert_string_equal(again.name, owner.name);
+		assert_memory_equal(&again.home, &owner.home, sizeof(owner.home));
+		assert_true(again.last_login > 1700000000);
+	}
 }
 
 static void test_kept_aside(void **state)
@@ -133,6 +163,53 @@ static void test_kept_aside(void **state)
 	assert_int_equal(state_sweep(dir_fd, &err), 0);
 	assert_int_equal(mkdirat(dir_fd, ".removed-43-1", 0700), 0);
 	assert_int_equal(state_sweep(dir_fd, &err), 1);
+}
+
+static void make_state(const char *name, const char *content)
+{
+	assert_int_equal(mkdirat(dir_fd, name, 0700), 0);
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(fs_replace_at(fd, "image", content, strlen(content), 0600), 0);
+}
+
+static void expect_state(const char *name, const char *content)
+{
+	char text[IMAGE_NAME_MAX + 1];
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(state_read_image(fd, text, NULL), 0);
+	assert_string_equal(text, content);
+}
+
+static void test_adopted(void **state)
+{
+	const struct state_owner now = { .uid = 44, .name = "new" }, nameless = { .uid = 44 };
+	char name[STATE_NAME_MAX], again[STATE_NAME_MAX];
+	struct carrel_error err = { 0 };
+	uid_t uid;
+	bool kept;
+
+	/* With nothing in its place. */
+	make_state("44.old.1", "old");
+	assert_int_equal(state_adopt(dir_fd, "44.old.1", 44, NULL, name, &err), 0);
+	expect_state("44", "old");
+	assert_int_equal(faccessat(dir_fd, "44.old.1", F_OK, 0), -1);
+	/* Nothing is replaced unasked, and nothing made of nothing. */
+	make_state("44.new.1", "new");
+	assert_int_equal(state_adopt(dir_fd, "44.new.1", 44, NULL, name, &err), -EEXIST);
+	assert_int_equal(state_adopt(dir_fd, "44.no.1", 44, &now, name, &err), -ENOENT);
+	expect_state("44", "old");
+	/* In the place of another. */
+	assert_int_equal(state_adopt(dir_fd, "44.new.1", 44, &now, name, &err), 0);
+	expect_state("44", "new");
+	assert_memory_equal(name, "44.new.", 7);
+	expect_state(name, "old");
+	/* Whose owner cannot be read. */
+	assert_int_equal(state_adopt(dir_fd, name, 44, &nameless, again, &err), 0);
+	expect_state("44", "old");
+	assert_true(state_name_valid(again, &uid, &kept) && kept && uid == 44);
+	expect_state(again, "new");
 }
 
 static void test_snapshots(void **state)
@@ -211,7 +288,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_of_states), cmocka_unit_test(test_owner),
-		cmocka_unit_test(test_kept_aside),	cmocka_unit_test(test_snapshots),
+		cmocka_unit_test(test_home_of_owner),	cmocka_unit_test(test_kept_aside),
+		cmocka_unit_test(test_adopted),		cmocka_unit_test(test_snapshots),
 		cmocka_unit_test(test_blocks_of_ids),	cmocka_unit_test(test_no_block_has_its_own_login),
 	};
 
