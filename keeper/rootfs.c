@@ -308,7 +308,6 @@ static int open_persistent(struct keeper *k, int image_fd, struct carrel_error *
 		return r;
 	/* Of the same filesystem, and under the same limits, as all of the user's files; the mount itself is init's. */
 	k->disk_fd = openat(k->storage_fd, "home", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	state_mark_login(k->user_fd);
 	return 0;
 }
 
@@ -334,5 +333,7 @@ int rootfs_open(struct keeper *k, struct carrel_error *err)
 	if (r == 0)
 		r = hostdir_open_binds(k, image_fd, err);
 	close_fd(&k->map_fd);
+	if (r == 0)
+		state_mark_login(k->user_fd);
 	return r;
 }
