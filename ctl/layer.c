@@ -82,11 +82,11 @@ static int read_names(int fd, struct level *level)
 	return r;
 }
 
-/* Go down into `fd`, which is then the walk's. `under` too. */
-static int push(struct walk *w, int fd, const int *under)
+/* Go down into `fd`, which is then the walk's, at the first `length` bytes of its path. `under` too. */
+static int push(struct walk *w, int fd, size_t length, const int *under)
 {
 	_cleanup_close_ int owned = fd;
-	struct level level = { .path_length = strlen(w->path) };
+	struct level level = { .path_length = length };
 	struct stat st;
 
 	for (size_t i = 0; i < LAYER_UNDER_MAX; i++)
@@ -172,7 +172,7 @@ static int step(struct walk *w, const char *name, struct carrel_error *err)
 	for (size_t i = 0; i < w->under; i++)
 		if (entry.under[i].there && S_ISDIR(entry.under[i].st.st_mode))
 			under[i] = open_child(level->under[i], name);
-	r = push(w, steal_fd(&fd), under);
+	r = push(w, steal_fd(&fd), level->path_length + 1 + strlen(name), under);
 	return r < 0 ? error_set(err, -r, "cannot read a directory: %s", strerror(-r)) : 0;
 }
 
@@ -198,7 +198,7 @@ static int start(struct walk *w, int root, const int *under, struct carrel_error
 	}
 	for (size_t i = 0; i < w->under; i++)
 		copies[i] = under[i] < 0 ? -EBADF : openat(under[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = push(w, fd, copies);
+	r = push(w, fd, 0, copies);
 	return r < 0 ? error_set(err, -r, "cannot read a directory: %s", strerror(-r)) : 0;
 }
 

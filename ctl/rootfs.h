@@ -18,6 +18,7 @@ struct rootfs {
 	struct state_owner owner;	/* name "" when it cannot be read */
 	char image[IMAGE_NAME_MAX + 1]; /* "" when there is none yet */
 	int live;			/* sessions */
+	bool mounted;			/* some of them use it: it is in the vault */
 
 	int users_fd;
 	int lock_fd;	/* the state directory: locked, or only open while sessions are live */

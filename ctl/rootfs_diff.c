@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +33,18 @@ static const struct table_column columns[] = {
 	{ NULL, 0 },
 };
 
+/*
+ * What a table may take of the memory: a user can have as many files as their disk holds, at paths of any length. Beyond that differences
+ * are counted.
+ */
+#define TABLE_BYTES_MAX (UINT64_C(256) << 20)
+#define LINE_BYTES	1024
+
 struct diff {
 	struct table *table;
 	struct idmap ids;
+	uint64_t bytes;	   /* of the table, at most */
+	uint64_t left_out; /* differences that are not in it */
 };
 
 static const char *type_name(mode_t mode)
@@ -51,9 +61,16 @@ static int add(struct diff *diff, const char *change, const char *what, const st
 	       const char *path, struct carrel_error *err)
 {
 	size_t room = strlen(path) * 4 + 1;
-	_cleanup_free_ char *safe = malloc(room);
+	_cleanup_free_ char *safe = NULL;
 	char size[32];
 
+	/* What lies deeper than PATH_MAX nobody can name; its directories are seen up to there. */
+	if (strlen(path) >= PATH_MAX || diff->bytes + LINE_BYTES + room > TABLE_BYTES_MAX) {
+		diff->left_out++;
+		return 0;
+	}
+	diff->bytes += LINE_BYTES + room;
+	safe = malloc(room);
 	if (!safe)
 		return error_set(err, ENOMEM, "out of memory");
 	uint64_t bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
@@ -156,5 +173,10 @@ int verb_rootfs_diff(const struct ctl_args *args)
 	diff.table = table_new("diff", args->options & CTL_JSON, columns);
 	int status = walk(&diff, &rootfs, &err) < 0 ? ctl_fail(&err) : table_print(diff.table);
 	table_free(diff.table);
+	if (diff.left_out)
+		ctl_warning(
+			"%" PRIu64
+			" more differences are not listed: there are too many, or their paths are too long",
+			diff.left_out);
 	return status;
 }

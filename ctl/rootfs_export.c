@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,14 @@
 #include "core/user.h"
 #include "ctl.h"
 #include "layer.h"
+#include "progress.h"
 #include "rootfs.h"
+#include "sparse.h"
 
-#define CHUNK (128 * 1024)
+#define INTERRUPTED "interrupted; nothing was exported"
+
+/* What an archive cannot hold, or could hold and no reader be sure to understand: counted, and told at the end. */
+enum left_out { SOCKETS, DEEP, ACLS, ATTRIBUTES, LEFT_OUT_MAX };
 
 struct export
 {
@@ -37,8 +43,9 @@ struct export
 	struct idmap ids;
 	char home[300];	    /* where the home is inside: "/root" */
 	const char *prefix; /* of paths: "" for the root filesystem, the home's place for the home */
-	uint64_t skipped;
-	char *chunk;
+	struct progress *progress;
+	uint64_t left_out[LEFT_OUT_MAX];
+	char list[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
 };
 
 static int archive_error(struct archive *archive, struct carrel_error *err)
@@ -65,20 +72,37 @@ static size_t plain_capability(const struct export *export, char *value, ssize_t
 	return XATTR_CAPS_SZ_2;
 }
 
+/* One attribute of the file at `path`. False: it has one that is left out. */
+static bool add_xattr(struct export *export, const char *path, const char *name, struct archive_entry *to)
+{
+	bool capability = strcmp(name, "security.capability") == 0;
+
+	if (!capability && strncmp(name, "user.", 5) != 0)
+		return true;
+	ssize_t n = getxattr(path, name, export->value, sizeof(export->value));
+	if (n < 0)
+		return errno == ENODATA; /* a live session has removed it */
+	size_t used = capability ? plain_capability(export, export->value, n) : (size_t)n;
+	if (used || !capability)
+		archive_entry_xattr_add_entry(to, name, export->value, used);
+	return true;
+}
+
 static void add_xattrs(struct export *export, int fd, struct archive_entry *to)
 {
-	char path[FS_MAGIC_MAX], list[16384], value[4096];
+	char path[FS_MAGIC_MAX];
+	bool acl = false, all = true;
 
-	ssize_t size = listxattr(fs_magic_path(path, fd), list, sizeof(list));
-	for (const char *name = list; size > 0 && name < list + size; name += strlen(name) + 1) {
-		bool capability = strcmp(name, "security.capability") == 0;
-		if (!capability && strncmp(name, "user.", 5) != 0)
-			continue;
-		ssize_t n = getxattr(path, name, value, sizeof(value));
-		size_t used = n < 0 ? 0 : capability ? plain_capability(export, value, n) : (size_t)n;
-		if (used || (n == 0 && !capability))
-			archive_entry_xattr_add_entry(to, name, value, used);
+	ssize_t size = listxattr(fs_magic_path(path, fd), export->list, sizeof(export->list));
+	if (size < 0 && errno != EOPNOTSUPP)
+		all = false;
+	for (const char *name = export->list; size > 0 && name < export->list + size;
+	     name += strlen(name) + 1) {
+		acl = acl || strncmp(name, "system.posix_acl_", 17) == 0;
+		all = add_xattr(export, path, name, to) && all;
 	}
+	export->left_out[ACLS] += acl;
+	export->left_out[ATTRIBUTES] += !all;
 }
 
 static int describe(struct export *export, const struct layer_entry *from, int fd, struct archive_entry *to,
@@ -111,34 +135,16 @@ static int describe(struct export *export, const struct layer_entry *from, int f
 	return 0;
 }
 
-/* The header has said how much there is: a file that a live session changes meanwhile is cut or filled up. */
-static int write_content(struct export *export, int fd, uint64_t size, struct carrel_error *err)
-{
-	while (size > 0) {
-		size_t want = size > CHUNK ? CHUNK : (size_t)size;
-		ssize_t n = read(fd, export->chunk, want);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_errno(err, "cannot read a file");
-		if (n == 0) {
-			memset(export->chunk, 0, want);
-			n = (ssize_t)want;
-		}
-		if (archive_write_data(export->archive, export->chunk, (size_t)n) < 0)
-			return archive_error(export->archive, err);
-		size -= (uint64_t)n;
-	}
-	return 0;
-}
-
 static int write_entry(struct export *export, struct archive_entry *entry, int fd, struct carrel_error *err)
 {
+	bool content = archive_entry_size(entry) > 0 && fd >= 0;
+	int r = content ? sparse_describe(fd, entry, err) : 0;
+
+	if (r < 0)
+		return r;
 	if (archive_write_header(export->archive, entry) < ARCHIVE_WARN)
 		return archive_error(export->archive, err);
-	return archive_entry_size(entry) > 0 && fd >= 0
-		       ? write_content(export, fd, (uint64_t)archive_entry_size(entry), err)
-		       : 0;
+	return content ? sparse_write(export->archive, entry, fd, export->progress, err) : 0;
 }
 
 static int export_entry(const struct layer_entry *from, void *arg, struct carrel_error *err)
@@ -151,10 +157,14 @@ static int export_entry(const struct layer_entry *from, void *arg, struct carrel
 	if (!*export->prefix && strncmp(from->path, export->home, home) == 0 &&
 	    (!from->path[home] || from->path[home] == '/'))
 		return 0;
-	if (S_ISSOCK(from->st.st_mode)) {
-		export->skipped++;
+	/* Each entry has its whole path: of a tree as deep as its user likes, nobody could open them. */
+	bool deep = strlen(export->prefix) + strlen(from->path) >= PATH_MAX;
+	if (deep || S_ISSOCK(from->st.st_mode)) {
+		export->left_out[deep ? DEEP : SOCKETS]++;
 		return 0;
 	}
+	if (progress_check(export->progress, err) < 0)
+		return -EINTR;
 	_cleanup_close_ int fd = fs_open_child(from->dirfd, from->name, regular ? O_RDONLY : O_PATH);
 	if (fd == -ENOENT)
 		return 0; /* a live session has removed it */
@@ -206,65 +216,104 @@ static int export_both(struct export *export, struct rootfs *rootfs, struct carr
 	return layer_walk(home, NULL, 0, export_entry, export, err);
 }
 
-static int export_to(int fd, struct rootfs *rootfs, struct carrel_error *err)
+static void tell_left_out(const struct export *export)
 {
-	struct export export = { .archive = archive_write_new(), .links = archive_entry_linkresolver_new() };
+	static const char *const reasons[] = {
+		[SOCKETS] = "sockets left out: an archive cannot hold any",
+		[DEEP] = "files left out: their paths are too long to be opened",
+		[ACLS] = "files without their access control lists",
+		[ATTRIBUTES] = "files without all of their extended attributes, which cannot be read",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (export->left_out[i])
+			ctl_warning("%llu %s", (unsigned long long)export->left_out[i], reasons[i]);
+}
+
+static int export_to(int fd, struct rootfs *rootfs, struct progress *progress, struct carrel_error *err)
+{
+	struct export *export = calloc(1, sizeof(*export));
 	int r = 0;
 
-	export.chunk = malloc(CHUNK);
-	if (!export.archive || !export.links || !export.chunk)
+	if (!export)
+		return error_set(err, ENOMEM, "out of memory");
+	export->progress = progress;
+	export->archive = archive_write_new();
+	export->links = archive_entry_linkresolver_new();
+	if (!export->archive || !export->links)
 		r = error_set(err, ENOMEM, "out of memory");
-	else if (archive_write_set_format_pax_restricted(export.archive) != ARCHIVE_OK ||
-		 archive_write_open_fd(export.archive, fd) != ARCHIVE_OK)
-		r = archive_error(export.archive, err);
+	else if (archive_write_set_format_pax_restricted(export->archive) != ARCHIVE_OK ||
+		 archive_write_open_fd(export->archive, fd) != ARCHIVE_OK)
+		r = archive_error(export->archive, err);
 	if (r == 0) {
-		archive_entry_linkresolver_set_strategy(export.links, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED);
-		r = export_both(&export, rootfs, err);
+		archive_entry_linkresolver_set_strategy(export->links, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED);
+		r = export_both(export, rootfs, err);
 	}
-	if (r == 0 && archive_write_close(export.archive) != ARCHIVE_OK)
-		r = archive_error(export.archive, err);
-	if (r < 0 && export.archive)
-		(void)archive_write_fail(export.archive); /* closing must not make it look whole */
-	if (r == 0 && export.skipped)
-		ctl_warning("%llu socket%s left out: an archive cannot hold any",
-			    (unsigned long long)export.skipped, export.skipped == 1 ? " was" : "s were");
-	archive_write_free(export.archive);
-	archive_entry_linkresolver_free(export.links);
-	free(export.chunk);
+	if (r == 0 && archive_write_close(export->archive) != ARCHIVE_OK)
+		r = archive_error(export->archive, err);
+	if (r < 0 && export->archive)
+		(void)archive_write_fail(export->archive); /* closing must not make it look whole */
+	if (r == 0)
+		tell_left_out(export);
+	archive_write_free(export->archive);
+	archive_entry_linkresolver_free(export->links);
+	free(export);
+	return r;
+}
+
+/*
+ * Beside FILE, until it is whole. What an export that was killed has left there is root's own; anything else is somebody's, and
+ * in a directory of others it may be a trap. Before the mount namespace changes. Descriptor or -errno.
+ */
+static int make_part(const char *part, struct carrel_error *err)
+{
+	struct stat st;
+
+	if (lstat(part, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
+		(void)unlink(part);
+	int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? error_errno(err, "cannot make '%s'", part) : fd;
+}
+
+static int export_to_file(const char *file, const char *part, struct rootfs *rootfs,
+			  struct progress *progress, struct carrel_error *err)
+{
+	_cleanup_close_ int fd = make_part(part, err);
+	if (fd < 0)
+		return fd;
+	int r = export_to(fd, rootfs, progress, err);
+	if (r == 0 && (fsync(fd) < 0 || renameat2(AT_FDCWD, part, AT_FDCWD, file, RENAME_NOREPLACE) < 0))
+		r = error_errno(err, "cannot write '%s'", file);
+	if (r < 0)
+		(void)unlink(part);
 	return r;
 }
 
 int verb_rootfs_export(const struct ctl_args *args)
 {
 	_cleanup_rootfs_ struct rootfs rootfs = ROOTFS_NONE;
+	struct progress progress = PROGRESS_NONE;
 	struct carrel_error err = { 0 };
 	const char *file = args->words[1];
+	bool pipe = strcmp(file, "-") == 0;
 	char part[PATH_MAX];
 
 	if (rootfs_find(&rootfs, args->words[0], &err) < 0)
 		return ctl_fail(&err);
-	if (strcmp(file, "-") == 0) {
-		if (isatty(STDOUT_FILENO))
-			return ctl_usage("an archive is not for a terminal");
-		return rootfs_look(&rootfs, &err) < 0 || export_to(STDOUT_FILENO, &rootfs, &err) < 0
-			       ? ctl_fail(&err)
-			       : CTL_DONE;
-	}
-	if (access(file, F_OK) == 0)
+	if (pipe && isatty(STDOUT_FILENO))
+		return ctl_usage("an archive is not for a terminal");
+	if (!pipe && access(file, F_OK) == 0)
 		return ctl_fail((error_set(&err, EEXIST, "'%s' exists already", file), &err));
 	if (text_format(part, sizeof(part), "%s.part", file) < 0)
 		return ctl_usage("the name of the file is too long");
-	if (rootfs_look(&rootfs, &err) < 0)
-		return ctl_fail(&err);
-	/* Before the mount namespace changes. */
-	_cleanup_close_ int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return ctl_fail((error_errno(&err, "cannot make '%s'", part), &err));
-	int r = export_to(fd, &rootfs, &err);
-	if (r == 0 && (fsync(fd) < 0 || renameat2(AT_FDCWD, part, AT_FDCWD, file, RENAME_NOREPLACE) < 0))
-		r = error_errno(&err, "cannot write '%s'", file);
+	int r = rootfs_look(&rootfs, &err);
+	/* Into a pipe nothing is left behind, and whoever reads it may keep us waiting: signals stay as they are. */
+	if (r == 0 && !pipe)
+		r = progress_start(&progress, INTERRUPTED, &err);
 	if (r == 0)
-		return CTL_DONE;
-	(void)unlink(part);
-	return ctl_fail(&err);
+		r = pipe ? export_to(STDOUT_FILENO, &rootfs, &progress, &err)
+			 : export_to_file(file, part, &rootfs, &progress, &err);
+	int status = r < 0 ? ctl_fail(&err) : CTL_DONE;
+	progress_end(&progress);
+	return status;
 }

@@ -50,7 +50,7 @@ static int leave_host(struct carrel_error *err)
 
 int rootfs_merged(struct rootfs *rootfs, struct carrel_error *err)
 {
-	if (rootfs->live > 0)
+	if (rootfs->mounted)
 		return vault_open_rootfs(rootfs->uid, err);
 	int r = pinned_prepare(err);
 	if (r < 0)

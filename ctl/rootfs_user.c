@@ -13,6 +13,7 @@
 
 #include "core/change.h"
 #include "core/cleanup.h"
+#include "core/fs.h"
 #include "core/paths.h"
 #include "core/session.h"
 #include "core/storage.h"
@@ -156,7 +157,8 @@ static int settle(struct rootfs *rootfs, struct carrel_error *err)
 	return r;
 }
 
-int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
+/* One try: -EBUSY when a session is there, or has begun before the lock was had. */
+static int take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 {
 	int r = kill ? 0 : refuse_live(rootfs, err);
 
@@ -167,7 +169,21 @@ int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 	rootfs->lock_fd = state_lock(rootfs->users_fd, rootfs->dir, LOCK_TIMEOUT_MS, err);
 	if (rootfs->lock_fd < 0)
 		return rootfs->lock_fd;
-	r = refuse_live(rootfs, err); /* one may have begun meanwhile */
+	r = refuse_live(rootfs, err);
+	if (r < 0)
+		close_fd(&rootfs->lock_fd);
+	return r;
+}
+
+int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
+{
+	int64_t deadline = fs_now_ms() + END_TIMEOUT_MS;
+	int r;
+
+	/* Somebody who logs in again and again may be quicker than we are, but not for ever: we wait for the lock in turn. */
+	do {
+		r = take(rootfs, kill, err);
+	} while (r == -EBUSY && kill && fs_now_ms() < deadline);
 	return r < 0 ? r : settle(rootfs, err);
 }
 
@@ -179,8 +195,10 @@ int rootfs_look(struct rootfs *rootfs, struct carrel_error *err)
 	rootfs->live = count_live(rootfs, err);
 	if (rootfs->live < 0)
 		return rootfs->live;
-	if (rootfs->live > 0) {
-		rootfs->content_fd = vault_open_state(rootfs->uid, err);
+	/* An ephemeral session uses none of it. While there are only such ones it is looked at as if there were none. */
+	rootfs->content_fd = rootfs->live > 0 ? vault_open_state(rootfs->uid, err) : -ENOENT;
+	rootfs->mounted = rootfs->content_fd != -ENOENT;
+	if (rootfs->mounted) {
 		/* Under the sessions nothing is replaced, and others may log in while we look. */
 		close_fd(&rootfs->lock_fd);
 		rootfs->lock_fd = openat(rootfs->users_fd, rootfs->dir,

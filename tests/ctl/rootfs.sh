@@ -68,6 +68,48 @@ name" && truncate -s 1M big'
 	expect_eq '' "$(changes u1)"
 }
 
+# Whose paths nobody can open, and whose names in full would fill the memory of the host.
+test_diff_of_a_deep_tree() {
+	local name
+
+	name=$(printf 'd%.0s' {1..200})
+	# From the bottom up, as a shell cannot go down so far.
+	inside u1 "cd /opt && mkdir top && echo x >top/file && deep=n && for i in \$(seq 15); do deep=\$deep/$name; done &&
+		for i in 1 2 3; do mkdir -p \$deep && mv top \$deep && mv n top || exit 1; done"
+	expect_status 0 ctl diff u1
+	expect_match 'carrelctl: warning: [0-9]+ more differences are not listed' "$errors"
+	expect_eq 22 "$(grep -c "^added" <<<"$output")" "directories up to the longest path there is"
+	expect_status 0 ctl diff u1 --json
+	expect_status 0 ctl export u1 "$work/deep.tar"
+	expect_match 'warning: [0-9]+ files left out: their paths are too long' "$errors"
+	rm "$work/deep.tar"
+	ctl reset u1 --yes
+	expect_eq '' "$(changes u1)"
+}
+
+# Such a session uses none of it.
+test_while_an_ephemeral_session_is_open() {
+	inside u1 'echo mine >/opt/user; echo mine >~/file'
+	expect_eq 'changed content /opt/user' "$(changes u1)"
+	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; rootfs = "ephemeral"; };'
+	touch -d 2001-01-01 "$state/owner"
+	hold_session u1
+	expect_status 0 ctl list --json
+	expect_eq '1 1' "$(field sessions <<<"$output") $(field changed <<<"$output")"
+	expect_match "^$(date +%Y)-" "$(field last_login <<<"$output")" "a login to no files is one"
+	expect_eq 'changed content /opt/user' "$(changes u1)"
+	expect_status 0 ctl du u1
+	expect_status 0 ctl snapshots u1
+	expect_status 0 ctl export u1 "$work/beside.tar"
+	tar -tf "$work/beside.tar" | grep -qx ./root/file
+	rm "$work/beside.tar"
+	expect_status 1 ctl reset u1 --yes
+	expect_match 'has 1 open session' "$errors"
+	release_session
+	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; };'
+	ctl reset u1 --yes
+}
+
 test_list_and_du() {
 	inside u1 'head -c 300000 /dev/urandom >/opt/random; head -c 200000 /dev/urandom >~/mine; ln ~/mine ~/again; rm /opt/same'
 	expect_status 0 ctl list

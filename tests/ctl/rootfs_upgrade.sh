@@ -42,6 +42,58 @@ test_export() {
 	ctl reset u1 --yes
 }
 
+# A file may claim to be larger than the disk on which it is to be written down.
+test_export_of_what_is_more_than_it_looks() {
+	local out=$work/sparse.tar long
+
+	long=$(head -c 6000 /dev/zero | tr '\0' v)
+	inside u1 'cd && truncate -s 64G hole && truncate -s 1G parts && echo begin | dd of=parts conv=notrunc status=none &&
+		echo middle | dd of=parts bs=1M seek=512 conv=notrunc status=none && truncate -s 3K small && head -c 300000 /dev/urandom >full && sha512sum full >sum'
+	python3 - "$state/home" "$long" <<-'END'
+		import os, struct, sys
+		os.setxattr(sys.argv[1] + "/full", "user.long", sys.argv[2].encode())
+		entries = ((1, 6, 0), (2, 4, 12345), (4, 4, 0), (16, 4, 0), (32, 0, 0)) # owner, a user, group, mask, others: acl(5)
+		os.setxattr(sys.argv[1] + "/small", "system.posix_acl_access",
+			struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries))
+	END
+	expect_status 0 ctl export u1 "$out"
+	expect_match '^carrelctl: warning: 1 files without their access control lists$' "$errors"
+	(($(stat -c %s "$out") < 40000000)) || fail "the archive has $(stat -c %s "$out") bytes"
+	rm -rf "$work/unpacked"
+	mkdir "$work/unpacked"
+	tar -C "$work/unpacked" --xattrs --xattrs-include='*' --numeric-owner -xpf "$out" ./root
+	cd "$work/unpacked/root" || return
+	expect_eq "$((64 << 30)) $((1 << 30)) 3072" "$(stat -c %s hole parts small | paste -sd' ')"
+	expect_eq begin "$(head -c 6 parts)"
+	expect_eq middle "$(dd if=parts bs=1M skip=512 count=1 status=none | head -c 7)"
+	expect_eq "$((1 << 30)) 13" "$(wc -c <parts) $(tr -d '\0' <parts | wc -c)"
+	sha512sum -c --quiet sum
+	expect_eq "$long" "$(python3 -c 'import os; print(os.getxattr("full", "user.long").decode())')"
+	ctl reset u1 --yes
+	rm -rf "$work/unpacked" "$out"
+}
+
+test_an_export_that_is_interrupted_leaves_nothing() {
+	local status=0
+
+	inside u1 'dd if=/dev/zero of=/root/large bs=1M count=300 status=none'
+	: >"$work/cut.tar.part"
+	setsid carrelctl rootfs export u1 "$work/cut.tar" 2>"$work/said" &
+	wait_until 30 test -s "$work/cut.tar.part"
+	kill -TERM $!
+	wait $! || status=$?
+	expect_eq 143 $status
+	expect_match 'interrupted; nothing was exported' "$(<"$work/said")"
+	[ ! -e "$work/cut.tar" ] && [ ! -e "$work/cut.tar.part" ]
+	# What is beside it is not followed, and not taken over.
+	ln -s "$work/elsewhere" "$work/cut.tar.part"
+	expect_status 1 ctl export u1 "$work/cut.tar"
+	expect_match "cannot make '.*cut.tar.part'" "$errors"
+	[ ! -e "$work/elsewhere" ]
+	rm "$work/cut.tar.part"
+	ctl reset u1 --yes
+}
+
 test_upgrade() {
 	ctl reset u1 --yes
 	inside u1 'cd /opt && echo mine >user && echo mine >both && touch same image && rm deleted deleted2 && echo mine >added && echo gone >gone/file &&
