@@ -42,42 +42,53 @@ static void describe_killed(const struct fault *fault, char *buf, size_t size)
 static void describe_memory(const struct fault *fault, char *buf, size_t size)
 {
 	char killed[160], limit[32], of[96];
+	bool known = fault->limit != UNIT_NONE;
 
 	describe_killed(fault, killed, sizeof(killed));
+	unit_format_size(limit, sizeof(limit), fault->limit);
 	if (strcmp(fault->level, FAULT_HOST) == 0)
 		snprintf(buf, size, "the host is out of memory, %s", killed);
 	else
-		snprintf(buf, size, "memory limit of %s%s reached, %s",
-			 unit_format_size(limit, sizeof(limit), fault->limit), whose(fault, of, sizeof(of)),
-			 killed);
+		snprintf(buf, size, "memory limit%s%s%s reached, %s", known ? " of " : "", known ? limit : "",
+			 whose(fault, of, sizeof(of)), killed);
 }
 
-/* What is not counted in bytes: "limit of 256 processes reached". */
+/* What is not counted in bytes: "limit of 256 processes reached", "limit of processes reached" when it is not known. */
 static void describe_number(const struct fault *fault, const char *what, char *buf, size_t size)
 {
-	char of[96], times[48] = "";
+	char of[96], times[48] = "", limit[24] = "";
 
 	if (fault->count > 1)
 		snprintf(times, sizeof(times), " (%" PRIu64 " times)", fault->count);
-	snprintf(buf, size, "limit of %" PRIu64 " %s%s reached%s", fault->limit, what,
-		 whose(fault, of, sizeof(of)), times);
+	if (fault->limit != UNIT_NONE)
+		snprintf(limit, sizeof(limit), "%" PRIu64 " ", fault->limit);
+	if (strcmp(fault->level, FAULT_HOST) == 0)
+		snprintf(buf, size, "the host allows no more %s%s", what, times);
+	else
+		snprintf(buf, size, "limit of %s%s%s reached%s", limit, what, whose(fault, of, sizeof(of)),
+			 times);
 }
 
-/* Disk space and files are a user's, never a session's, so that need not be said. */
+/* Disk space and files are the user's; of the session's own they are only in an ephemeral root filesystem, which is in memory. */
 static void describe_disk(const struct fault *fault, char *buf, size_t size)
 {
-	bool bytes = strcmp(fault->kind, FAULT_DISK) == 0;
+	bool bytes = strcmp(fault->kind, FAULT_DISK) == 0, known = fault->limit != UNIT_NONE;
 	char limit[32];
 
-	if (strcmp(fault->level, FAULT_HOST) == 0)
+	if (strcmp(fault->level, FAULT_HOST) == 0) {
 		snprintf(buf, size,
 			 bytes ? "the disk of the host is full"
 			       : "the disk of the host has no room for more files");
-	else if (bytes)
-		snprintf(buf, size, "disk limit of %s reached",
-			 unit_format_size(limit, sizeof(limit), fault->limit));
+		return;
+	}
+	if (bytes && known)
+		unit_format_size(limit, sizeof(limit), fault->limit);
+	else if (known)
+		snprintf(limit, sizeof(limit), "%" PRIu64 " files", fault->limit);
 	else
-		snprintf(buf, size, "limit of %" PRIu64 " files reached", fault->limit);
+		snprintf(limit, sizeof(limit), "%s", bytes ? "disk space" : "files");
+	snprintf(buf, size, "%s of %s reached%s", bytes && known ? "disk limit" : "limit", limit,
+		 strcmp(fault->level, FAULT_SESSION) == 0 ? " in the session's memory" : "");
 }
 
 char *fault_describe(const struct fault *fault, char *buf, size_t size)

@@ -1,7 +1,9 @@
 /* log.c - see log.h. */
 #include "log.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +12,8 @@
 
 #include "cleanup.h"
 #include "text.h"
+
+#define WAIT_MS 300 /* for a syslog daemon that has no room */
 
 void log_send(const char *tag, int priority, const char *fmt, ...)
 {
@@ -24,6 +28,11 @@ void log_send(const char *tag, int priority, const char *fmt, ...)
 
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-	if (fd >= 0 && n > 0)
-		(void)sendto(fd, line, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof(to));
+	if (fd < 0 || n <= 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return;
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+	/* The kernel keeps as few as ten messages for a daemon that is busy, when many sessions end at once, say. */
+	while (send(fd, line, (size_t)n, MSG_NOSIGNAL) < 0 && (errno == EAGAIN || errno == EINTR))
+		if (poll(&room, 1, WAIT_MS) <= 0)
+			break;
 }

@@ -1,7 +1,7 @@
 /*
  * log.h - one line to syslog, for the edge of a program (core/ itself never logs).
  *
- * A datagram to /dev/log, never waiting: a syslog daemon that is stuck must not hold up a login.
+ * A datagram to /dev/log. A syslog daemon that is busy is waited for, for a moment: one that is stuck must not hold up a login.
  */
 #ifndef CARREL_LOG_H
 #define CARREL_LOG_H
@@ -11,7 +11,7 @@
 
 /*
  * Send "<tag>[pid]: message" with facility authpriv. What does not fit in 1 KiB is cut off, what is
- * not printable is escaped. Failures are ignored: there is nobody left to tell.
+ * not printable is escaped. Waits 300 ms at most. Failures are ignored: there is nobody left to tell.
  */
 void log_send(const char *tag, int priority, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -7,6 +7,7 @@
 
 #include "core/cleanup.h"
 #include "core/faults.h"
+#include "core/text.h"
 #include "core/units.h"
 #include "ctl.h"
 #include "table.h"
@@ -69,9 +70,13 @@ static uid_t find_uid(const char *user)
 	return *user >= '0' && *user <= '9' && !*end && uid < (uid_t)-1 ? (uid_t)uid : (uid_t)-1;
 }
 
+/* What is read from the history is escaped, as a name of an Active Directory would be: DOMAIN\user. */
 static bool is_of(const struct fault *fault, const char *user)
 {
-	return strcmp(fault->user, user) == 0 || (*user >= '0' && *user <= '9');
+	char safe[sizeof(fault->user)];
+
+	return strcmp(fault->user, text_escape(safe, sizeof(safe), user)) == 0 ||
+	       (*user >= '0' && *user <= '9');
 }
 
 int verb_faults(const struct ctl_args *args)

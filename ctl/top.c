@@ -101,12 +101,15 @@ static int batch(struct cgroup_tree *tree, const struct top_view *view, uint64_t
 	struct carrel_error err = { 0 };
 	struct top_sample before;
 	int status = CTL_DONE;
-	int64_t due = fs_now_ms();
+	int64_t due = fs_now_ms(), now;
 
 	if (top_collect(tree, view->users, &before, &err) < 0)
 		return ctl_fail(&err);
 	for (uint64_t i = 0; i < times && status == CTL_DONE; i++) {
+		/* Whoever was stopped, or had a slow reader, goes on from here: rates of no time at all say nothing. */
 		due += (int64_t)view->delay_ms;
+		if (due < (now = fs_now_ms()))
+			due = now + (int64_t)view->delay_ms;
 		for (int64_t left; (left = due - fs_now_ms()) > 0;)
 			poll(NULL, 0, (int)left);
 		if (i > 0)

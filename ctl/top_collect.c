@@ -82,11 +82,12 @@ static void set_idle(struct top_entry *entry, uint64_t idle)
 		entry->idle = idle;
 }
 
-/* Ask keepers until the time is over, beginning with another one each time, so that all have their turn. */
+/* Ask keepers until the time is over, beginning where it was over the last time, so that all have their turn. */
 static void ask_keepers(char *const *ids, int count, uint64_t *idle)
 {
 	static int first;
 	int64_t end = fs_now_ms() + ANSWERS_MS;
+	int asked = 0;
 
 	for (int i = 0; i < count; i++) {
 		int at = (first + i) % count;
@@ -94,12 +95,13 @@ static void ask_keepers(char *const *ids, int count, uint64_t *idle)
 		int64_t left = end - fs_now_ms();
 
 		idle[at] = UNIT_NONE;
+		asked += left > 0;
 		if (left > 0 &&
 		    session_status(ids[at], &status, left < ANSWER_MS ? (int)left : ANSWER_MS, NULL) == 0 &&
 		    status.fresh)
 			idle[at] = status.idle;
 	}
-	first = count ? (first + 1) % count : 0;
+	first = count ? (first + (asked < count ? asked : 1)) % count : 0;
 }
 
 static uint64_t monotonic_us(void)

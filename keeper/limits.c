@@ -10,12 +10,14 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/fs.h"
 #include "core/mountfd.h"
+#include "core/units.h"
+#include "disk.h"
+#include "watch_groups.h"
 
 #define TEXT_MAX 4096
 
@@ -49,23 +51,17 @@ int limits_make(struct keeper *k, struct carrel_error *err)
 	return 0;
 }
 
-/*
- * What a limit of the user's files leaves is what their filesystem shows of itself. Where there is no limit, that would be the
- * host's.
- */
+/* Of the limits of the user's files that are in force now. */
 static bool disk_rows(const struct keeper *k, struct usage_row rows[USAGE_DISK_ROWS])
 {
-	const struct limits *limit = &k->policy.user_limits;
-	bool bytes = limit->disk != UNIT_NONE, files = limit->inodes != UNIT_NONE;
-	struct statvfs st;
+	struct disk_room bytes, files;
 
-	if ((!bytes && !files) || k->disk_fd < 0 || fstatvfs(k->disk_fd, &st) < 0)
+	if (k->policy.rootfs == ROOTFS_EPHEMERAL || !disk_look(k, &bytes, &files))
 		return false;
-	uint64_t used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize, count = st.f_files - st.f_ffree;
-	usage_disk_rows(bytes ? used : UNIT_NONE,
-			bytes ? used + (uint64_t)st.f_bavail * st.f_frsize : UNIT_NONE,
-			files ? count : UNIT_NONE, files ? st.f_files : UNIT_NONE, rows);
-	return true;
+	bool has_bytes = bytes.level == LEVEL_USER, has_files = files.level == LEVEL_USER && files.total;
+	usage_disk_rows(has_bytes ? bytes.used : UNIT_NONE, has_bytes ? bytes.total : UNIT_NONE,
+			has_files ? files.used : UNIT_NONE, has_files ? files.total : UNIT_NONE, rows);
+	return has_bytes || has_files;
 }
 
 /* One write, so that a reader has all of the old text or all of the new one. */

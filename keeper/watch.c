@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 #include "core/cleanup.h"
@@ -16,6 +15,7 @@
 #include "core/log.h"
 #include "core/units.h"
 #include "core/usage.h"
+#include "disk.h"
 #include "kmsg.h"
 #include "notice.h"
 #include "watch_groups.h"
@@ -29,8 +29,7 @@
 #define SILENT_MS   2000  /* where the kernel does not notify */
 #define LATELY_MS   10000 /* a death that takes its time was this long ago at most */
 #define DISK_MS	    5000
-#define DISK_LOW_MS 1000	/* when an eighth or less is left */
-#define DISK_FULL   (64 * 1024) /* bytes left: the last few blocks fit nothing */
+#define DISK_LOW_MS 1000 /* when an eighth or less is left */
 
 enum kind { KIND_MEMORY, KIND_PIDS, KIND_DISK, KIND_INODES, KINDS };
 
@@ -67,12 +66,21 @@ static void add(enum kind kind, int level, uint64_t count)
 	p->count += count;
 }
 
-static void add_victim(void *data, const char *name)
-{
-	char *process = data;
+/* Of several the first is named, and the widest level, as in add(). */
+struct named {
+	char process[KMSG_NAME_MAX];
+	int level; /* -1: the log does not tell */
+};
 
-	if (!*process)
-		snprintf(process, sizeof(watch.pending[0].process), "%s", name);
+static void add_victim(void *data, const char *name, int above)
+{
+	struct named *named = data;
+	int level = above < 0 || above >= watch.groups.levels ? LEVEL_HOST : above;
+
+	if (!*named->process)
+		snprintf(named->process, sizeof(named->process), "%s", name);
+	if (above != KMSG_UNKNOWN && level > named->level)
+		named->level = level;
 }
 
 static void look_at_memory(const struct keeper *k, int64_t now)
@@ -90,8 +98,12 @@ static void look_at_memory(const struct keeper *k, int64_t now)
 		p->process[0] = '\0';
 		watch.dying_until = now + DYING_MS;
 	}
-	add(KIND_MEMORY, level, killed);
-	kmsg_read(watch.kmsg, k->record.cgroup, k->ids.uid_base, killed, add_victim, p->process);
+	struct named named = { .level = -1 };
+	kmsg_read(watch.kmsg, k->record.cgroup, k->ids.uid_base, killed, add_victim, &named);
+	/* Counters say that there was an OOM at a level, and not whether it was the one that killed. */
+	add(KIND_MEMORY, named.level < 0 ? level : named.level, killed);
+	if (!*p->process)
+		memcpy(p->process, named.process, sizeof(p->process));
 }
 
 static void look_at_pids(void)
@@ -104,41 +116,39 @@ static void look_at_pids(void)
 }
 
 /* Told once, and again when there has been room in between. */
-static void note_full(enum kind kind, bool full, bool limited)
+static void note_full(enum kind kind, bool full, int level)
 {
 	if (full && !watch.full[kind])
-		add(kind, limited ? LEVEL_USER : LEVEL_HOST, 1);
+		add(kind, level, 1);
 	watch.full[kind] = full;
 }
 
 /* Returns how long it need not be looked at again. */
 static int64_t look_at_disk(const struct keeper *k)
 {
-	const struct limits *l = &k->policy.user_limits;
-	struct statvfs st;
+	struct disk_room bytes, files;
 
-	if (k->disk_fd < 0 || fstatvfs(k->disk_fd, &st) < 0)
+	if (!disk_look(k, &bytes, &files))
 		return DISK_MS;
-	note_full(KIND_DISK, st.f_blocks && (uint64_t)st.f_bavail * st.f_frsize < DISK_FULL,
-		  l->disk != UNIT_NONE);
-	note_full(KIND_INODES, st.f_files && st.f_favail == 0, l->inodes != UNIT_NONE);
-	return st.f_bavail <= st.f_blocks / 8 || st.f_favail <= st.f_files / 8 ? DISK_LOW_MS : DISK_MS;
+	note_full(KIND_DISK, bytes.total && bytes.left < disk_full(bytes.total), bytes.level);
+	note_full(KIND_INODES, files.left == 0, files.level);
+	return bytes.left <= bytes.total / 8 || files.left <= files.total / 8 ? DISK_LOW_MS : DISK_MS;
 }
 
 /* What the limit was and what was used at most, from where it is enforced: it may have been changed since the login. */
 static void measure(const struct keeper *k, enum kind kind, int level, struct fault *fault)
 {
-	struct statvfs st = { 0 };
+	struct disk_room bytes, files;
 	struct usage u;
 
 	fault->limit = fault->peak = UNIT_NONE;
 	if (kind == KIND_DISK || kind == KIND_INODES) {
-		if (level == LEVEL_USER)
-			fault->limit = kind == KIND_DISK ? k->policy.user_limits.disk
-							 : k->policy.user_limits.inodes;
-		if (k->disk_fd >= 0 && fstatvfs(k->disk_fd, &st) == 0)
-			fault->peak = kind == KIND_DISK ? (st.f_blocks - st.f_bfree) * st.f_frsize
-							: st.f_files - st.f_ffree;
+		if (!disk_look(k, &bytes, &files))
+			return;
+		const struct disk_room *room = kind == KIND_DISK ? &bytes : &files;
+		if (level != LEVEL_HOST && room->level == level)
+			fault->limit = room->total;
+		fault->peak = room->used;
 		return;
 	}
 	const char *group = watch.groups.level[level == LEVEL_HOST ? LEVEL_SESSION : level].name;

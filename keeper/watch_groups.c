@@ -16,7 +16,8 @@
 #include "core/usage.h"
 
 /* A kill follows its notification within so long, unless the kernel's log goes to a slow console. */
-#define OOM_MS 2000
+#define OOM_MS	   2000
+#define OOM_OLD_MS 30000 /* and surely within so long */
 
 /* The number of `key`, 0 when it cannot be told. A file that is gone for good would be ready for ever: it is closed. */
 static uint64_t read_count(int *fd, const char *key)
@@ -171,7 +172,7 @@ uint64_t watch_killed(struct watch_groups *w, int *level, bool *unsure)
 	*level = oom_since(w, now - OOM_MS);
 	*unsure = !killed && *level != LEVEL_HOST;
 	if (killed && *level == LEVEL_HOST)
-		*level = oom_since(w, 0);
+		*level = oom_since(w, now - OOM_OLD_MS);
 	for (int i = 0; killed && i < w->levels; i++)
 		w->level[i].oom_at = 0;
 	return killed;
@@ -192,11 +193,14 @@ static uint64_t room(struct watch_groups *w, const struct watch_level *level)
 	return current < max ? max - current : 0;
 }
 
-/* Where only the session counts: the level that has the least room, of two the lower one. */
+/*
+ * Where only the session counts: the level that has the least room, of two the lower one. Without a limit at any, it was that of
+ * a group above ours, or the kernel's own.
+ */
 static int fullest(struct watch_groups *w)
 {
 	uint64_t least = UNIT_NONE;
-	int level = LEVEL_SESSION;
+	int level = LEVEL_HOST;
 
 	for (int i = 0; i < w->levels; i++) {
 		uint64_t left = room(w, &w->level[i]);

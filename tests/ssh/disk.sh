@@ -55,6 +55,8 @@ full_disk() {
 	for place in /root /var; do
 		hold_session u2
 		expect_full ssh_as u1 "dd if=/dev/zero of=$place/large bs=1M count=100"
+		expect_match 'carrel: disk limit of 24M reached' "$output"
+		expect_syslog "fault: .*user='u1' kind=disk level=user limit=25165824 "
 		expect_status 0 in_session u2 "$session" 'head -c 8m /dev/zero >/root/file && sync && rm /root/file'
 		head -c 8m /dev/zero >"$state/file"
 		rm "$state/file"
@@ -85,6 +87,7 @@ no_files() {
 	for place in /root /var; do
 		expect_status 0 ssh_as u1 "mkdir $place/d; disk_probe files $place/d"
 		expect_match "$full" "$output"
+		expect_match 'carrel: limit of [0-9]+ files reached' "$errors"
 		[ "${output%% *}" -lt 600 ] || fail "it made ${output%% *} files"
 		[ "${output%% *}" -gt 300 ] || fail "it made only ${output%% *} files"
 		expect_status 0 in_session u2 "$session" 'mkdir /root/d && cd /root/d && for i in $(seq 100); do echo >$i || exit 1; done; rm -r /root/d'

@@ -81,6 +81,10 @@ set_live() {
 	expect_full in_session u1 "$session" 'dd if=/dev/zero of=/root/large bs=1M count=20'
 	if carrelctl set u1 disk=32M >"$work/set" 2>&1; then
 		expect_status 0 in_session u1 "$session" 'head -c 28m /dev/zero >/root/large'
+		# The session that is open since before knows of it as well.
+		expect_match '^user +disk +[0-9.]+M +32M ' "$(in_session u1 "$session" 'cat /run/carrel/limits' | grep disk)"
+		expect_full in_session u1 "$session" 'dd if=/dev/zero of=/root/large bs=1M count=40'
+		expect_match 'carrel: disk limit of (3[12][0-9.]*M|3[0-9]{4}K) reached' "$output"
 	else # see above
 		[ "$method" = image ] || fail "$(<"$work/set")"
 		expect_match 'is in use' "$(<"$work/set")"

@@ -82,6 +82,8 @@ test_it_is_at_most_half_of_the_memory_and_says_so() {
 	policy 'rootfs = "ephemeral"; limits = { memory = "64M"; swap = "0"; };'
 	expect_status 1 ssh_as u1 'dd if=/dev/zero of=/large bs=1M count=40'
 	expect_match 'No space left' "$errors"
+	expect_match "^carrel: disk limit of 32M reached in the session's memory\$" "$(grep carrel: <<<"$errors")"
+	expect_syslog "fault: .*user='u1' kind=disk level=session limit=33554432 peak=3[0-9]{7} "
 	expect_status 0 ssh_as u1 'head -c 24m /dev/zero >/large && stat -f -c %b,%S / && echo alive'
 	expect_match '^8192,4096.alive' "$output"
 	# Files take memory, too: one for each page that there could be.

@@ -295,7 +295,7 @@ test_full_disk() {
 	expect_status 1 ssh_as u1 'mkdir /root/many; cd /root/many; for i in $(seq 2000); do : >$i || exit 1; done'
 	expect_match 'carrel: the disk of the host has no room for more files' "$errors"
 	wait_until 30 no_sessions
-	umount /var/lib/carrel/users
+	wait_until 30 umount /var/lib/carrel/users
 	expect_logged u1 disk "kind=disk level=host limit=- peak=2[0-9]{7} count=1"
 	expect_logged u1 inodes "kind=inodes level=host limit=- peak=1000 count=1"
 	expect_status 0 carrelctl faults u1

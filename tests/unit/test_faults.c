@@ -72,6 +72,16 @@ static void test_words(void **state)
 			    "disk limit of 2G reached");
 	assert_string_equal(words(FAULT_DISK, FAULT_HOST, UNIT_NONE, 1, ""), "the disk of the host is full");
 	assert_string_equal(words(FAULT_INODES, FAULT_USER, 200000, 1, ""), "limit of 200000 files reached");
+	assert_string_equal(words(FAULT_DISK, FAULT_SESSION, 256 << 20, 1, ""),
+			    "disk limit of 256M reached in the session's memory");
+	/* What could not be read is left out, and what nobody has set is the host's. */
+	assert_string_equal(words(FAULT_PIDS, FAULT_HOST, UNIT_NONE, 3, ""),
+			    "the host allows no more processes (3 times)");
+	assert_string_equal(words(FAULT_PIDS, FAULT_SESSION, UNIT_NONE, 1, ""), "limit of processes reached");
+	assert_string_equal(words(FAULT_MEMORY, FAULT_SESSION, UNIT_NONE, 1, "dd"),
+			    "memory limit reached, 'dd' was killed");
+	assert_string_equal(words(FAULT_DISK, FAULT_USER, UNIT_NONE, 1, ""), "limit of disk space reached");
+	assert_string_equal(words(FAULT_INODES, FAULT_USER, UNIT_NONE, 1, ""), "limit of files reached");
 	assert_string_equal(words(FAULT_INODES, FAULT_HOST, UNIT_NONE, 1, ""),
 			    "the disk of the host has no room for more files");
 	/* A process' name is the user's: nothing of it reaches a terminal as it is. */

@@ -15,20 +15,56 @@
 #define BLOCK 100000
 
 /* The line as the kernel writes it, for a task_memcg and a process' name. */
-static enum kmsg_kind parse_group(const char *memcg, const char *task, char *name)
+static enum kmsg_kind parse_line(const char *oom, const char *memcg, const char *task,
+				 struct kmsg_victim *victim)
 {
-	unsigned long pid = 0;
 	char record[512];
 
 	snprintf(record, sizeof(record),
 		 "6,2575,6816817678,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/"
 		 ",mems_allowed=0,"
-		 "oom_memcg=/other/" GROUP ",task_memcg=%s,task=%s,pid=4711,uid=0\n SUBSYSTEM=x\n",
-		 memcg, task);
-	enum kmsg_kind kind = kmsg_parse(record, GROUP, BLOCK, name, &pid);
+		 "%s,task_memcg=%s,task=%s,pid=4711,uid=0\n SUBSYSTEM=x\n",
+		 oom, memcg, task);
+	enum kmsg_kind kind = kmsg_parse(record, GROUP, BLOCK, victim);
 	if (kind == KMSG_GROUP)
-		assert_int_equal(pid, 4711);
+		assert_int_equal(victim->pid, 4711);
 	return kind;
+}
+
+static enum kmsg_kind parse_group(const char *memcg, const char *task, char *name)
+{
+	struct kmsg_victim victim = { .name = "" };
+	enum kmsg_kind kind = parse_line("oom_memcg=/other/" GROUP, memcg, task, &victim);
+
+	memcpy(name, victim.name, sizeof(victim.name));
+	return kind;
+}
+
+/* The group whose limit it was, by the number of levels above the session's; a name that looks like one is none. */
+static void test_whose_limit(void **state)
+{
+	static const struct {
+		const char *oom, *memcg;
+		int above;
+	} lines[] = {
+		{ "oom_memcg=/" GROUP, "/" GROUP, 0 },
+		{ "oom_memcg=/carrel/1001", "/" GROUP, 1 },
+		{ "oom_memcg=/carrel", "/" GROUP, 2 },
+		{ "oom_memcg=/box/carrel/1001", "/box/" GROUP, 1 },
+		{ "oom_memcg=/box", "/box/" GROUP, 3 },
+		{ "oom_memcg=/other", "/" GROUP, KMSG_UNKNOWN },
+		{ "oom_memcg=/" GROUP "/deeper", "/" GROUP, KMSG_UNKNOWN },
+		{ "global_oom", "/" GROUP, -1 },
+		{ "something=else", "/" GROUP, KMSG_UNKNOWN },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct kmsg_victim victim = { .name = "" };
+		assert_int_equal(
+			parse_line(lines[i].oom, lines[i].memcg, ",global_oom,oom_memcg=/x", &victim),
+			KMSG_GROUP);
+		assert_int_equal(victim.above, lines[i].above);
+	}
 }
 
 static void test_group(void **state)
@@ -73,16 +109,17 @@ static void test_names(void **state)
 
 static enum kmsg_kind parse_user(const char *comm, unsigned long uid, char *name)
 {
-	unsigned long pid = 0;
+	struct kmsg_victim victim = { .name = "" };
 	char record[512];
 
 	snprintf(record, sizeof(record),
 		 "3,2576,6816817678,-;Memory cgroup out of memory: Killed process 4973 (%s) total-vm:1624kB, "
 		 "anon-rss:0kB, file-rss:0kB, shmem-rss:872kB, UID:%lu pgtables:44kB oom_score_adj:100\n",
 		 comm, uid);
-	enum kmsg_kind kind = kmsg_parse(record, GROUP, BLOCK, name, &pid);
+	enum kmsg_kind kind = kmsg_parse(record, GROUP, BLOCK, &victim);
 	if (kind == KMSG_USER)
-		assert_int_equal(pid, 4973);
+		assert_int_equal(victim.pid, 4973);
+	memcpy(name, victim.name, sizeof(victim.name));
 	return kind;
 }
 
@@ -120,19 +157,17 @@ static void test_others(void **state)
 		"6,1,2,-;x: Killed process 7 ) total-vm: UID:100000",
 		"6,1,2,-; UID:100000) total-vm:x: Killed process 7 (",
 	};
-	char name[KMSG_NAME_MAX];
-	unsigned long pid;
+	struct kmsg_victim victim;
 
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
-		assert_int_equal(kmsg_parse(records[i], GROUP, BLOCK, name, &pid), KMSG_OTHER);
+		assert_int_equal(kmsg_parse(records[i], GROUP, BLOCK, &victim), KMSG_OTHER);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_group),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_user),
+		cmocka_unit_test(test_group),	    cmocka_unit_test(test_names),
+		cmocka_unit_test(test_whose_limit), cmocka_unit_test(test_user),
 		cmocka_unit_test(test_others),
 	};
 
