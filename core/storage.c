@@ -35,8 +35,7 @@ const char *storage_method_name(enum storage_method method)
 
 int storage_open(int user_fd, uid_t uid, struct carrel_error *err)
 {
-	int r = vault_release(uid, err);
-	int image = r < 0 ? r : storage_has_image(user_fd, err);
+	int image = storage_has_image(user_fd, err);
 	if (image < 0)
 		return image;
 	_cleanup_close_ int mount = image ? disk_image_mount(user_fd, DISK_IMAGE, MOUNT_TIMEOUT_MS, err)

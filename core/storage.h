@@ -57,9 +57,10 @@ int storage_make_dirs(int dir, const struct idmap *ids, uid_t home_uid, gid_t ho
 int storage_settle(struct storage *s, int dir, struct carrel_error *err);
 
 /*
- * Open the directory that holds the user's upper, work and home, while no session of theirs is live and the caller holds the lock of
- * the user (flock on CARREL_USERS/UID). `user_fd` is CARREL_USERS/UID. An image stays mounted for as long as the descriptor is
- * open. Returns a descriptor, or -errno.
+ * Open the directory that holds the user's upper, work and home, while no session uses them, nothing of them is mounted in the vault
+ * (vault_release) and the caller holds the lock of the user (flock on CARREL_USERS/UID). `user_fd` is CARREL_USERS/UID, or a state kept aside:
+ * what the vault has at `uid`, which is here for messages only, is then another account's. An image stays mounted for as long
+ * as the descriptor is open. Returns a descriptor, or -errno.
  */
 int storage_open(int user_fd, uid_t uid, struct carrel_error *err);
 

@@ -29,6 +29,14 @@ test_a_uid_that_another_account_has_got() {
 	expect_status 0 ctl list
 	expect_match "u1 +$uid +kept +v1 .* $dir" "$output"
 	expect_match "new +$uid +used +v1 " "$output"
+	# The files kept aside are looked at while the new account uses its own.
+	hold_session new
+	expect_eq 1 "$(overlays)"
+	expect_status 0 ctl list
+	expect_match "u1 +$uid +kept " "$output"
+	expect_eq 1 "$(overlays)" "root filesystems in the vault"
+	expect_status 0 ssh_as new true
+	release_session
 	expect_match 'changed +content .*/opt/user' "$(ctl diff "$dir")"
 	expect_eq secret "$(ctl export "$dir" - | tar -xOf - ./root/file)"
 	expect_status 0 ctl rollback "$dir" his --yes
