@@ -4,7 +4,8 @@
  *	cgroup_root.c    where Carrel's groups are, and what they are called
  *	cgroup.c         the host's hierarchies; reading a group
  *	cgroup_value.c   limits of the policy -> values of the kernel's files, on v1 and v2
- *	cgroup_limit.c   making groups with their limits, and changing those of live ones
+ *	cgroup_change.c  values of groups changed, and whether they hold
+ *	cgroup_limit.c   making groups with their limits
  *	cgroup_check.c   whether limits could be enforced
  *	cgroup_member.c  into a group, and removing it with what is in it
  */
@@ -57,7 +58,8 @@ struct cgroup_values {
 
 /*
  * Every value that `level` asks for, in the order in which lowering them is right (raising: backwards). Optional ones that
- * cannot be are left out and noted in level->skipped. -ENOTSUP with a message that names the limit.
+ * cannot be are left out and noted in level->skipped. -ENOTSUP with a message that names the limit; the values of the others are
+ * there all the same.
  */
 int cgroup_values(struct cgroup_tree *tree, struct cgroup_level *level, struct cgroup_values *values,
 		  struct carrel_error *err);
@@ -70,6 +72,20 @@ bool cgroup_value_holds(const struct cgroup_value *value, const char *text);
 
 /* Whether `text` allows more than the value does: writing the value lowers the limit. */
 bool cgroup_value_lowers(const struct cgroup_value *value, const char *text);
+
+/* What becomes of a value that does not hold. */
+enum cgroup_mercy {
+	CGROUP_STRICT, /* an error, and what was changed before is put back */
+	CGROUP_LENIENT, /* what the kernel refuses for what is in use stays; what it cannot enforce is an error */
+	CGROUP_PARTLY, /* it stays, and the others are changed */
+};
+
+/*
+ * Change what differs from the policy, until nothing does. What stays is noted in `pending`, with the first reason of its level,
+ * which is cleared before. How many values were changed, or -errno with a message.
+ */
+int cgroup_settle(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
+		  enum cgroup_mercy mercy, struct carrel_error *err);
 
 /* Note an optional limit that is not enforced. False: it is not optional. */
 bool cgroup_skip(struct cgroup_level *level, const char *key);

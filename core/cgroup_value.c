@@ -126,10 +126,38 @@ static int memory_values(struct cgroup_tree *tree, struct cgroup_level *level, s
 	return 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * The least that a level above has on v1, which lets no group have more than that: one above may keep an older limit, or be a
+ * budget that the user is no longer in.
+ */
+static uint64_t cpus_there(struct cgroup_tree *tree, const char *group)
+{
+	char above[CGROUP_PATH_MAX], quota[32], period[32];
+	uint64_t cpus = UNIT_NONE;
+
+	if (text_format(above, sizeof(above), "%s", group) < 0)
+		return cpus;
+	for (char *slash = strrchr(above, '/'); slash; slash = strrchr(above, '/')) {
+		*slash = '\0';
+		if (cgroup_read(tree, "cpu", above, "cpu.cfs_quota_us", quota, sizeof(quota)) > 0 &&
+		    *quota != '-' &&
+		    cgroup_read(tree, "cpu", above, "cpu.cfs_period_us", period, sizeof(period)) > 0)
+			cpus = least(cpus, strtoull(quota, NULL, 10) * 1000 / strtoull(period, NULL, 10));
+	}
+	return cpus;
+}
+
 static void cpu_values(struct cgroup_tree *tree, const struct cgroup_level *level, struct cgroup_values *all)
 {
 	bool v2 = cgroup_is_v2(tree, "cpu");
-	uint64_t cpus = level->limits->cpus < level->cpus_above ? level->limits->cpus : level->cpus_above;
+	uint64_t cpus = least(level->limits->cpus, level->cpus_above);
+	if (!v2 && cpus != UNIT_NONE)
+		cpus = least(cpus, cpus_there(tree, level->name));
 	uint64_t quota = cpus == UNIT_NONE ? UNIT_NONE : cpus * PERIOD_US / 1000;
 	uint64_t weight = level->limits->cpu_weight;
 
@@ -313,11 +341,10 @@ int cgroup_values(struct cgroup_tree *tree, struct cgroup_level *level, struct c
 {
 	values->count = 0;
 	int r = memory_values(tree, level, values, err);
-	if (r < 0)
-		return r;
 	cpu_values(tree, level, values);
 	add(values, "pids", "pids", "pids.max", level->limits->pids, "max");
-	r = io_values(tree, level, values, err);
+	int io = io_values(tree, level, values, r < 0 ? NULL : err);
+	r = r < 0 ? r : io;
 	if (r == 0 && values->count + 1 >= CGROUP_VALUES_MAX)
 		r = error_set(err, E2BIG, "'%s.io' names too many devices", level->label);
 	return r;
