@@ -79,11 +79,7 @@ static int value_holds(struct cgroup_tree *tree, const struct cgroup_level *leve
 /* As it is written, what was read: v1 shows its "no limit" as a number, and a line that is not there is none. */
 static const char *as_written(const struct change *c)
 {
-	if (!*c->value.device)
-		return c->old;
-	if (*c->old)
-		return c->old;
-	return c->value.is_text ? "rbps=max wbps=max riops=max wiops=max" : "0";
+	return *c->value.device && !*c->old ? c->value.none : c->old;
 }
 
 /*
