@@ -76,17 +76,18 @@ size_t cgroup_levels(const struct policy *policy, const char *name,
 
 /*
  * Make what is missing of these levels (top-down, each inside the one before), give each its limits, and read every value
- * back. A limit that the kernel here cannot enforce is -ENOTSUP with a message that names it, unless it is optional. On
- * failure the last level is removed.
+ * back. A limit that the kernel here cannot enforce is -ENOTSUP with a message that names it, unless it is optional. Of a level that
+ * was there already, a value that the kernel refuses for what other sessions use stays as it was, noted in `pending`; so does on v2 a
+ * limit of memory below what is in use, for which the kernel would end their processes. On failure the last level is removed.
  */
 int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
 		  struct carrel_error *err);
 
 /*
  * Change the limits of groups that live (levels top-down, all of one height together), in an order that the kernel takes: lower
- * from the leaves up, then raise from the top down. A value that is refused puts back all that were written and is an error with a
- * message; or, with `partly`, is noted in its level's `pending` and the others are still changed. How many values were changed,
- * or -errno.
+ * from the leaves up, then raise from the top down. A value that is refused, or cannot be enforced, puts back all that were written and
+ * is an error with a message; or, with `partly`, is noted in its level's `pending` (the first of them) and the others are still
+ * changed. A group that is not there, or goes meanwhile, is passed over. How many values were changed, or -errno.
  */
 int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count, bool partly,
 		  struct carrel_error *err);

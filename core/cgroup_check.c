@@ -45,28 +45,9 @@ static bool find_example(const struct controller *memory, char name[CGROUP_PATH_
 	return found;
 }
 
-/* Without the weights. Returns the head of a list that is in `copies`. */
-static const struct io_limit *without_weights(const struct io_limit *io,
-					      struct io_limit copies[IO_LIMITS_MAX])
-{
-	size_t n = 0;
-
-	for (; io && n < IO_LIMITS_MAX; io = io->next) {
-		copies[n] = *io;
-		copies[n].weight = UNIT_NONE;
-		copies[n].next = NULL;
-		if (n)
-			copies[n - 1].next = &copies[n];
-		n++;
-	}
-	return n ? copies : NULL;
-}
-
 static int check_level(struct cgroup_tree *tree, const struct controller *memory, const char *example,
 		       struct cgroup_level *level, struct carrel_error *err)
 {
-	const struct controller *io = cgroup_controller(tree, "io");
-	struct io_limit copies[IO_LIMITS_MAX];
 	struct limits known = *level->limits;
 	struct cgroup_level like = *level;
 	struct cgroup_values values;
@@ -77,8 +58,6 @@ static int check_level(struct cgroup_tree *tree, const struct controller *memory
 	/* What no group shows cannot be told: the controllers are there. */
 	if (memory->v2 && !example)
 		known.swap = UNIT_NONE;
-	if (io && io->v2 && (!example || !has(io, example, "io.max")))
-		known.io = without_weights(known.io, copies);
 	int r = cgroup_values(tree, &like, &values, err);
 	memcpy(level->skipped, like.skipped, sizeof(level->skipped));
 	return r;

@@ -1,8 +1,5 @@
 /*
- * cgroup_limit.c - see cgroup.h: groups made with their limits, and limits of live groups changed. As root, on the
- * host.
- *
- * Values are written by libcgroup and read back from the kernel's own file.
+ * cgroup_limit.c - see cgroup.h: the levels of a session, and groups made with their limits. As root, on the host.
  */
 #include "cgroup_internal.h"
 
@@ -13,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "array.h"
 #include "cleanup.h"
 #include "text.h"
 #include "units.h"
@@ -59,146 +55,6 @@ size_t cgroup_levels(const struct policy *policy, const char *name,
 		levels[1].cpus_above = policy->user_limits.cpus;
 	}
 	return count;
-}
-
-/* --- one value --- */
-
-static int write_value(const char *group, const struct cgroup_value *value, const char *text,
-		       struct carrel_error *err)
-{
-	char line[CGROUP_TEXT_MAX + sizeof(value->device) + 2];
-	struct cgroup *cg = cgroup_new_cgroup(group);
-	struct cgroup_controller *c = cg ? cgroup_add_controller(cg, value->controller) : NULL;
-
-	snprintf(line, sizeof(line), "%s%s%s", value->device, *value->device ? " " : "", text);
-	int r = c ? cgroup_add_value_string(c, value->file, line) : ECGOTHER;
-	if (r == 0)
-		r = cgroup_modify_cgroup(cg);
-	int code = cgroup_get_last_errno();
-	if (cg)
-		cgroup_free(&cg);
-	if (r == 0)
-		return 0;
-	return error_set(err, r == ECGOTHER && code ? code : EIO, "%s",
-			 r == ECGOTHER ? strerror(code) : cgroup_strerror(r));
-}
-
-/* Whether the value holds in the group: 1, 0, or -ENOTSUP with a message. */
-static int value_holds(struct cgroup_tree *tree, const struct cgroup_level *level,
-		       const struct cgroup_value *value, struct carrel_error *err)
-{
-	char text[CGROUP_TEXT_MAX];
-
-	int r = cgroup_value_read(tree, level->name, value, text);
-	if (r < 0)
-		return error_set(err, ENOTSUP, "limit '%s.%s' cannot be enforced: no %s here", level->label,
-				 value->key, value->file);
-	if (cgroup_value_holds(value, text))
-		return 1;
-	error_set(err, ENOTSUP, "limit '%s.%s' was not accepted: %s is '%s' after '%s' was written",
-		  level->label, value->key, value->file, text, value->text);
-	return 0;
-}
-
-/* --- changing what is there --- */
-
-struct change {
-	struct cgroup_level *level;
-	struct cgroup_value value;
-	char old[CGROUP_TEXT_MAX];
-	bool lowers;
-};
-
-struct changes {
-	struct change *list;
-	size_t count;
-	size_t done; /* of these, in the order below */
-};
-
-/* What differs in one group. */
-static int find_changes(struct cgroup_tree *tree, struct cgroup_level *level, struct changes *all,
-			struct carrel_error *err)
-{
-	struct cgroup_values values;
-	char now[CGROUP_TEXT_MAX];
-
-	int r = cgroup_values(tree, level, &values, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < values.count; i++) {
-		const struct cgroup_value *v = &values.list[i];
-		int read = cgroup_value_read(tree, level->name, v, now);
-		if (read < 0 && !cgroup_skip(level, v->key))
-			return error_set(err, ENOTSUP, "limit '%s.%s' cannot be enforced: no %s here",
-					 level->label, v->key, v->file);
-		if (read < 0 || cgroup_value_holds(v, now))
-			continue;
-		struct change c = { .level = level, .value = *v, .lowers = cgroup_value_lowers(v, now) };
-		memcpy(c.old, now, sizeof(now));
-		if (array_append(&all->list, &all->count, &c, sizeof(c)) < 0)
-			return error_set(err, ENOMEM, "out of memory");
-	}
-	return 0;
-}
-
-/* As it is written, what was read: v1 shows its "no limit" as a number, and a line that is not there is none. */
-static const char *as_written(const struct change *c)
-{
-	if (!*c->value.device)
-		return c->old;
-	if (*c->old)
-		return c->old;
-	return c->value.is_text ? "rbps=max wbps=max riops=max wiops=max" : "0";
-}
-
-static int carry_out(struct cgroup_tree *tree, struct change *c, struct carrel_error *err)
-{
-	struct carrel_error why = { 0 };
-
-	int r = write_value(c->level->name, &c->value, c->value.text, &why);
-	if (r == 0 && value_holds(tree, c->level, &c->value, err) == 1)
-		return 0;
-	if (cgroup_skip(c->level, c->value.key))
-		return 0;
-	if (r == -EBUSY && strcmp(c->value.controller, "memory") == 0)
-		return error_set(
-			err, EBUSY,
-			"limit '%s.%s' was refused: more than that is in use and the kernel cannot free it",
-			c->level->label, c->value.key);
-	if (r < 0)
-		return error_set(err, -r, "limit '%s.%s' was refused: %s", c->level->label, c->value.key,
-				 why.msg);
-	return -ENOTSUP;
-}
-
-/*
- * The order of all changes: what lowers, from the leaves up (levels come top-down) and in a group in its own order; then
- * what raises, the other way.
- */
-static struct change *in_order(const struct changes *all, size_t step)
-{
-	size_t seen = 0;
-
-	for (size_t i = all->count; i-- > 0;) {
-		/* The first of this group's. */
-		size_t first = i;
-		while (first > 0 && all->list[first - 1].level == all->list[i].level)
-			first--;
-		for (size_t j = first; j <= i; j++)
-			if (all->list[j].lowers && seen++ == step)
-				return &all->list[j];
-		i = first;
-	}
-	for (size_t i = 0; i < all->count;) {
-		size_t end = i;
-		while (end < all->count && all->list[end].level == all->list[i].level)
-			end++;
-		for (size_t j = end; j-- > i;)
-			if (!all->list[j].lowers && seen++ == step)
-				return &all->list[j];
-		i = end;
-	}
-	return NULL;
 }
 
 /* --- making groups --- */
@@ -288,37 +144,30 @@ static bool has_v2(const struct cgroup_tree *tree)
 }
 
 /*
- * Make one level what it shall be. A create that fails because a value was refused leaves the group, and the value's own
- * message is the better one.
+ * Make one level what it shall be. A create stops at the first value that is refused, and what it has not come to is missing: then
+ * the group is made without values, and they are written one by one, where each can be named.
  *
  * A level that was there may have other sessions in it, and these may use more than a limit that the policy has lowered
- * meanwhile, which the kernel then refuses. That is for `carrelctl apply`, and no reason to refuse a login.
+ * meanwhile. To change that is for `carrelctl apply`, and no reason to refuse a login.
  */
 static int ensure_level(struct cgroup_tree *tree, struct cgroup_level *level, bool was_there,
 			struct carrel_error *err)
 {
-	struct carrel_error making = { 0 };
 	struct cgroup_values values;
-	struct changes all = { 0 };
-	int made = 0;
 
 	int r = cgroup_values(tree, level, &values, err);
+	if (r == 0 && !is_complete(tree, level->name)) {
+		r = make_group(tree, level->name, level, &values, NULL);
+		if (r < 0)
+			r = make_group(tree, level->name, NULL, NULL, err);
+	}
+	if (r == 0)
+		r = cgroup_settle(tree, level, 1, was_there ? CGROUP_LENIENT : CGROUP_STRICT, err);
 	if (r < 0)
 		return r;
-	if (!is_complete(tree, level->name))
-		made = make_group(tree, level->name, level, &values, &making);
-	if (made < 0 && !cgroup_exists(tree, level->name))
-		return error_set(err, making.code, "%s", making.msg);
-	r = find_changes(tree, level, &all, err);
-	for (struct change *c; r == 0 && (c = in_order(&all, all.done)); all.done++) {
-		r = carry_out(tree, c, err);
-		if (r < 0 && was_there && r != -ENOTSUP) {
-			snprintf(level->pending, sizeof(level->pending), "%.190s", err->msg);
-			r = 0;
-		}
-	}
-	free(all.list);
-	return r;
+	return is_complete(tree, level->name)
+		       ? 0
+		       : error_set(err, ENOENT, "cgroup '%s' was removed meanwhile", level->name);
 }
 
 int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count,
@@ -330,17 +179,19 @@ int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t 
 
 	for (size_t i = 0; i < count; i++)
 		was_there[i] = is_complete(tree, levels[i].name);
-	/* Where the create makes the parents, it is left to it: that costs half. */
-	size_t first = has_v2(tree) ? 0 : count - 1;
 	/*
+	 * From the top: on v1 a group gets no more processors than the one above it has at that moment. Levels that are not there
+	 * are left to the create where that makes parents, on v1: that costs half.
+	 *
 	 * The last session of a user, or of a budget, removes the level above it at any moment up to our making of one below, and
 	 * then that comes without its limits. So look once more when it can no longer go.
 	 */
 	for (int attempt = 0; attempt < CREATE_ATTEMPTS && r < 0; attempt++) {
 		r = has_v2(tree) ? make_parents(tree, levels[0].name, err) : 0;
-		for (size_t i = first; i < count && r == 0; i++)
-			r = ensure_level(tree, &levels[i], was_there[i], err);
-		if (cgroup_exists(tree, session->name))
+		for (size_t i = 0; i < count && r == 0; i++)
+			if (was_there[i] || has_v2(tree) || i + 1 == count)
+				r = ensure_level(tree, &levels[i], was_there[i], err);
+		if (is_complete(tree, session->name))
 			break;
 	}
 	for (size_t i = 0; i + 1 < count && r == 0; i++)
@@ -348,34 +199,4 @@ int cgroup_create(struct cgroup_tree *tree, struct cgroup_level *levels, size_t 
 	if (r < 0)
 		cgroup_remove(tree, session->name, 0, NULL);
 	return r;
-}
-
-/* --- changing live ones --- */
-
-int cgroup_change(struct cgroup_tree *tree, struct cgroup_level *levels, size_t count, bool partly,
-		  struct carrel_error *err)
-{
-	struct changes all = { 0 };
-	int r = 0;
-
-	for (size_t i = 0; i < count && r == 0; i++)
-		if (cgroup_exists(tree, levels[i].name))
-			r = find_changes(tree, &levels[i], &all, err);
-	int refused = 0;
-	for (struct change *c; r == 0 && (c = in_order(&all, all.done));) {
-		r = carry_out(tree, c, err);
-		if (r < 0 && partly) {
-			snprintf(c->level->pending, sizeof(c->level->pending), "%.190s", err->msg);
-			refused++;
-			r = 0;
-		}
-		all.done += r == 0;
-	}
-	int done = (int)all.done - refused;
-	while (r < 0 && all.done > 0) {
-		const struct change *c = in_order(&all, --all.done);
-		(void)write_value(c->level->name, &c->value, as_written(c), NULL);
-	}
-	free(all.list);
-	return r < 0 ? r : done;
 }

@@ -1,7 +1,7 @@
 /*
  * cgroup_value.c - limits of the policy as values of the kernel's files, on v1 and v2; see cgroup_internal.h.
  *
- * Rules: Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/{memory,blkio-controller}.rst and scheduler/sched-bwc.rst.
+ * Rules: Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/memory.rst and scheduler/sched-bwc.rst.
  */
 #include "cgroup_internal.h"
 
@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -25,8 +23,8 @@
 
 /* --- the list --- */
 
-static struct cgroup_value *add(struct cgroup_values *all, const char *controller, const char *key,
-				const char *file, uint64_t number, const char *none)
+struct cgroup_value *cgroup_value_add(struct cgroup_values *all, const char *controller, const char *key,
+				      const char *file, uint64_t number, const char *none)
 {
 	struct cgroup_value *v = &all->list[all->count];
 
@@ -55,8 +53,7 @@ bool cgroup_skip(struct cgroup_level *level, const char *key)
 	return true;
 }
 
-/* 0 when the limit is optional. */
-static int cannot(struct cgroup_level *level, const char *key, const char *why, struct carrel_error *err)
+int cgroup_cannot(struct cgroup_level *level, const char *key, const char *why, struct carrel_error *err)
 {
 	if (cgroup_skip(level, key))
 		return 0;
@@ -64,7 +61,7 @@ static int cannot(struct cgroup_level *level, const char *key, const char *why, 
 }
 
 /*
- * Whether a group there would have the file. v1's root has them all; v2's has not, but the level above has, or the group
+ * Whether a group there would have the file. v1's root has what is asked for here; v2's has not, but the level above has, or the group
  * itself when it is there.
  */
 static bool has_file(struct cgroup_tree *tree, const char *controller, const char *group, const char *file)
@@ -111,210 +108,82 @@ static int memory_values(struct cgroup_tree *tree, struct cgroup_level *level, s
 	const char *swap_file = v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes";
 	static const char tcp_file[] = "memory.kmem.tcp.limit_in_bytes";
 
-	add(all, "memory", "memory", v2 ? "memory.max" : "memory.limit_in_bytes", l->memory, none)
+	cgroup_value_add(all, "memory", "memory", v2 ? "memory.max" : "memory.limit_in_bytes", l->memory,
+			 none)
 		->rounding = page;
 	if (!v2 && has_file(tree, "memory", level->name, tcp_file))
-		add(all, "memory", "memory", tcp_file, l->memory, none)->rounding = page;
+		cgroup_value_add(all, "memory", "memory", tcp_file, l->memory, none)->rounding = page;
 	if (has_file(tree, "memory", level->name, swap_file))
-		add(all, "memory", "swap", swap_file, v2 ? l->swap : sum(l->memory, l->swap), none)
+		cgroup_value_add(all, "memory", "swap", swap_file, v2 ? l->swap : sum(l->memory, l->swap),
+				 none)
 			->rounding = page;
 	else if (l->swap != UNIT_NONE && l->memory != UNIT_NONE && host_swaps())
-		return cannot(level, "swap", "the kernel here does not count swap", err);
+		return cgroup_cannot(level, "swap", "the kernel here does not count swap", err);
 	return 0;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * The least that a level above has on v1, which lets no group have more than that: one above may keep an older limit, or be a
+ * budget that the user is no longer in.
+ */
+static uint64_t cpus_there(struct cgroup_tree *tree, const char *group)
+{
+	char above[CGROUP_PATH_MAX], quota[32], period[32];
+	uint64_t cpus = UNIT_NONE;
+
+	if (text_format(above, sizeof(above), "%s", group) < 0)
+		return cpus;
+	for (char *slash = strrchr(above, '/'); slash; slash = strrchr(above, '/')) {
+		*slash = '\0';
+		if (cgroup_read(tree, "cpu", above, "cpu.cfs_quota_us", quota, sizeof(quota)) > 0 &&
+		    *quota != '-' &&
+		    cgroup_read(tree, "cpu", above, "cpu.cfs_period_us", period, sizeof(period)) > 0)
+			cpus = least(cpus, strtoull(quota, NULL, 10) * 1000 / strtoull(period, NULL, 10));
+	}
+	return cpus;
 }
 
 static void cpu_values(struct cgroup_tree *tree, const struct cgroup_level *level, struct cgroup_values *all)
 {
 	bool v2 = cgroup_is_v2(tree, "cpu");
-	uint64_t cpus = level->limits->cpus < level->cpus_above ? level->limits->cpus : level->cpus_above;
+	uint64_t cpus = least(level->limits->cpus, level->cpus_above);
+	if (!v2 && cpus != UNIT_NONE)
+		cpus = least(cpus, cpus_there(tree, level->name));
 	uint64_t quota = cpus == UNIT_NONE ? UNIT_NONE : cpus * PERIOD_US / 1000;
 	uint64_t weight = level->limits->cpu_weight;
 
 	if (v2) {
-		struct cgroup_value *v = add(all, "cpu", "cpus", "cpu.max", quota, "max");
+		struct cgroup_value *v = cgroup_value_add(all, "cpu", "cpus", "cpu.max", quota, "max");
 		size_t n = strlen(v->text);
 		snprintf(v->text + n, sizeof(v->text) - n, " %u", PERIOD_US);
 		v->is_text = true;
-		add(all, "cpu", "cpu_weight", "cpu.weight", weight == UNIT_NONE ? 100 : weight, "");
+		cgroup_value_add(all, "cpu", "cpu_weight", "cpu.weight", weight == UNIT_NONE ? 100 : weight,
+				 "");
 		return;
 	}
-	add(all, "cpu", "cpus", "cpu.cfs_period_us", PERIOD_US, "");
-	add(all, "cpu", "cpus", "cpu.cfs_quota_us", quota, "-1");
+	cgroup_value_add(all, "cpu", "cpus", "cpu.cfs_period_us", PERIOD_US, "");
+	cgroup_value_add(all, "cpu", "cpus", "cpu.cfs_quota_us", quota, "-1");
 	/* v1 counts shares where 1024 is everybody's, v2 weights where 100 is; 2 is v1's smallest. */
 	uint64_t shares = weight == UNIT_NONE ? 1024 : weight * 1024 / 100;
-	add(all, "cpu", "cpu_weight", "cpu.shares", shares < 2 ? 2 : shares, "");
+	cgroup_value_add(all, "cpu", "cpu_weight", "cpu.shares", shares < 2 ? 2 : shares, "");
 }
 
-/* --- io --- */
-
-/* The whole disk that `path` is or is on, as "MAJOR:MINOR": the kernel limits disks, and no partitions. */
-static int find_disk(const char *path, char disk[24])
-{
-	char link[64];
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return -errno;
-	dev_t dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
-	if (major(dev) == 0)
-		return -ENODEV;
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
-	if (access(link, F_OK) < 0) {
-		snprintf(disk, 24, "%u:%u", major(dev), minor(dev));
-		return 0;
-	}
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
-	ssize_t n = fs_read_at(AT_FDCWD, link, disk, 24);
-	if (n < 0)
-		return (int)n;
-	disk[strcspn(disk, "\n")] = '\0';
-	return 0;
-}
-
-static void throttle_v1(const struct io_limit *io, const char *disk, struct cgroup_values *all)
-{
-	const struct {
-		const char *file;
-		uint64_t number;
-	} files[] = {
-		{ "blkio.throttle.read_bps_device", io->read },
-		{ "blkio.throttle.write_bps_device", io->write },
-		{ "blkio.throttle.read_iops_device", io->read_ops },
-		{ "blkio.throttle.write_iops_device", io->write_ops },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		struct cgroup_value *v = add(all, "blkio", "io", files[i].file, files[i].number, "0");
-		snprintf(v->device, sizeof(v->device), "%s", disk);
-	}
-}
-
-static void add_word(char *text, const char *name, uint64_t number)
-{
-	size_t n = strlen(text);
-
-	if (number == UNIT_NONE)
-		snprintf(text + n, CGROUP_TEXT_MAX - n, "%s%s=max", n ? " " : "", name);
-	else
-		snprintf(text + n, CGROUP_TEXT_MAX - n, "%s%s=%" PRIu64, n ? " " : "", name, number);
-}
-
-static void throttle_v2(const struct io_limit *io, const char *disk, struct cgroup_values *all)
-{
-	struct cgroup_value *v = add(all, "io", "io", "io.max", 0, "");
-
-	snprintf(v->device, sizeof(v->device), "%s", disk);
-	v->text[0] = '\0';
-	v->is_text = true;
-	/* In the kernel's order, so that what is read is what was written. */
-	add_word(v->text, "rbps", io->read);
-	add_word(v->text, "wbps", io->write);
-	add_word(v->text, "riops", io->read_ops);
-	add_word(v->text, "wiops", io->write_ops);
-}
-
-static int weight_values(struct cgroup_tree *tree, struct cgroup_level *level, const struct io_limit *io,
-			 const char *disk, struct cgroup_values *all, struct carrel_error *err)
-{
-	static const struct {
-		const char *controller, *file;
-		bool lines;
-	} files[] = {
-		{ "io", "io.weight", true },
-		{ "io", "io.bfq.weight", true },
-		{ "blkio", "blkio.bfq.weight_device", true },
-		{ "blkio", "blkio.bfq.weight", false },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (!has_file(tree, files[i].controller, level->name, files[i].file))
-			continue;
-		/* v1 has the weight for all disks in a file of its own. */
-		if (files[i].controller[0] == 'b' && files[i].lines != (disk != NULL))
-			continue;
-		struct cgroup_value *v = add(all, files[i].controller, "io", files[i].file, io->weight, "");
-		if (files[i].lines)
-			snprintf(v->device, sizeof(v->device), "%s", disk ? disk : "default");
-		return 0;
-	}
-	return cannot(level, "io", "no scheduler of a disk here knows weights", err);
-}
-
-static bool has_throttle(const struct io_limit *io)
-{
-	return io->read != UNIT_NONE || io->write != UNIT_NONE || io->read_ops != UNIT_NONE ||
-	       io->write_ops != UNIT_NONE;
-}
-
-/* Disks that are limited now and that the policy has no word about any more. */
-static void unlimit_others(struct cgroup_tree *tree, const struct cgroup_level *level, const char *controller,
-			   const char *file, struct cgroup_values *all)
-{
-	static const struct io_limit none = { NULL,	 UNIT_NONE, UNIT_NONE, UNIT_NONE,
-					      UNIT_NONE, UNIT_NONE, NULL };
-	char text[1024], *save = NULL;
-
-	if (cgroup_read(tree, controller, level->name, file, text, sizeof(text)) <= 0)
-		return;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		bool wanted = false;
-
-		line[strcspn(line, " ")] = '\0';
-		for (size_t i = 0; i < all->count && !wanted; i++)
-			wanted = strcmp(all->list[i].device, line) == 0 &&
-				 strcmp(all->list[i].key, "io") == 0;
-		if (!wanted && *controller == 'b')
-			throttle_v1(&none, line, all);
-		else if (!wanted)
-			throttle_v2(&none, line, all);
-	}
-}
-
-static int io_values(struct cgroup_tree *tree, struct cgroup_level *level, struct cgroup_values *all,
-		     struct carrel_error *err)
-{
-	static const char *const v1_files[] = { "blkio.throttle.read_bps_device",
-						"blkio.throttle.write_bps_device",
-						"blkio.throttle.read_iops_device",
-						"blkio.throttle.write_iops_device" };
-	bool v2 = cgroup_controller(tree, "io"), v1 = !v2 && cgroup_controller(tree, "blkio");
-	char disk[24], why[160];
-	int r = 0;
-
-	if (level->limits->io && !v1 && !v2)
-		return cannot(level, "io", "the kernel here has no controller for it", err);
-	for (const struct io_limit *io = level->limits->io; io && r == 0; io = io->next) {
-		int found = io->device ? find_disk(io->device, disk) : 0;
-		if (found < 0) {
-			snprintf(why, sizeof(why), "'%.100s' is not on a block device%s%s", io->device,
-				 found == -ENODEV ? "" : ": ", found == -ENODEV ? "" : strerror(-found));
-			r = cannot(level, "io", why, err);
-			continue;
-		}
-		if (has_throttle(io) && v2)
-			throttle_v2(io, disk, all);
-		else if (has_throttle(io))
-			throttle_v1(io, disk, all);
-		if (io->weight != UNIT_NONE)
-			r = weight_values(tree, level, io, io->device ? disk : NULL, all, err);
-	}
-	if (v2)
-		unlimit_others(tree, level, "io", "io.max", all);
-	for (size_t i = 0; v1 && i < ARRAY_SIZE(v1_files); i++)
-		unlimit_others(tree, level, "blkio", v1_files[i], all);
-	return r;
-}
+/* --- all of it --- */
 
 int cgroup_values(struct cgroup_tree *tree, struct cgroup_level *level, struct cgroup_values *values,
 		  struct carrel_error *err)
 {
 	values->count = 0;
 	int r = memory_values(tree, level, values, err);
-	if (r < 0)
-		return r;
 	cpu_values(tree, level, values);
-	add(values, "pids", "pids", "pids.max", level->limits->pids, "max");
-	r = io_values(tree, level, values, err);
+	cgroup_value_add(values, "pids", "pids", "pids.max", level->limits->pids, "max");
+	int io = cgroup_io_values(tree, level, values, r < 0 ? NULL : err);
+	r = r < 0 ? r : io;
 	if (r == 0 && values->count + 1 >= CGROUP_VALUES_MAX)
 		r = error_set(err, E2BIG, "'%s.io' names too many devices", level->label);
 	return r;
@@ -355,7 +224,7 @@ bool cgroup_value_holds(const struct cgroup_value *value, const char *text)
 {
 	/* A disk without any limit has no line. */
 	if (value->is_text && *value->device && !*text)
-		return strcmp(value->text, "rbps=max wbps=max riops=max wiops=max") == 0;
+		return strcmp(value->text, value->none) == 0;
 	if (value->is_text)
 		return strcmp(text, value->text) == 0;
 	uint64_t is = number_of(text);

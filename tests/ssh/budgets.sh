@@ -252,36 +252,6 @@ test_a_lowered_budget_does_not_refuse_logins() {
 	release_session
 }
 
-test_io() {
-	policy "limits = { io = ( { device = \"$repo\"; read = \"3M\"; write_ops = \"200\"; } ); };"
-	hold_session u1
-	case $(group_file "$session" blkio v1 v2) in
-	*v1)
-		expect_match '^[0-9]+:[0-9]+ 3145728$' "$(<"$(group_file "$session" blkio blkio.throttle.read_bps_device -)")"
-		expect_match '^[0-9]+:[0-9]+ 200$' "$(<"$(group_file "$session" blkio blkio.throttle.write_iops_device -)")"
-		;;
-	*v2) expect_match '^[0-9]+:[0-9]+ rbps=3145728 wbps=max riops=max wiops=200$' "$(<"$(group_file "$session" io - io.max)")" ;;
-	esac
-	release_session
-}
-
-test_io_that_cannot_be() {
-	policy 'limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
-	expect_status 254 ssh_as u1 true
-	expect_syslog "limit 'limits.io' cannot be enforced: '/proc' is not on a block device"
-	policy 'limits = { io = ( { device = "/dev/sdzz"; read = "3M"; } ); };'
-	expect_status 254 ssh_as u1 true
-	expect_syslog "limit 'limits.io' cannot be enforced: '/dev/sdzz' is not on a block device: No such file"
-	policy 'optional = [ "limits.io" ]; limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
-	expect_status 0 ssh_as u1 'echo in'
-	expect_syslog "not enforced here: limits.io"
-	# Who says that others need not be, has not said it of this one.
-	policy 'optional = [ "limits.swap", "user_limits.io" ]; limits = { io = ( { device = "/proc"; read = "3M"; } ); };'
-	: >"$work/syslog"
-	expect_status 254 ssh_as u1 true
-	expect_syslog "limit 'limits.io' cannot be enforced: '/proc' is not on a block device"
-}
-
 # Microseconds that a user's sessions have had.
 time_of() { # USER
 	above=$(dirname "$(group_of "$(session_ids "$1")")")
