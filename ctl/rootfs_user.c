@@ -138,17 +138,20 @@ static int refuse_live(struct rootfs *rootfs, struct carrel_error *err)
 }
 
 /* Nobody uses it and the lock is held: no mount of a killed keeper may be left either. */
-static int settle(struct rootfs *rootfs, struct carrel_error *err)
+static int release(struct rootfs *rootfs, struct carrel_error *err)
 {
-	int r = rootfs->kept ? 0 : vault_release(rootfs->uid, err);
+	return rootfs->kept ? 0 : vault_release(rootfs->uid, err);
+}
 
-	if (r == 0)
-		r = change_recover(rootfs->lock_fd, rootfs->uid, err);
+static int recover(struct rootfs *rootfs, struct carrel_error *err)
+{
+	int r = change_recover(rootfs->lock_fd, rootfs->uid, err);
+
 	read_facts(rootfs);
 	return r;
 }
 
-int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
+int rootfs_take_as_is(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 {
 	int r = kill ? 0 : refuse_live(rootfs, err);
 
@@ -160,7 +163,14 @@ int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 	if (rootfs->lock_fd < 0)
 		return rootfs->lock_fd;
 	r = refuse_live(rootfs, err); /* one may have begun meanwhile */
-	return r < 0 ? r : settle(rootfs, err);
+	return r < 0 ? r : release(rootfs, err);
+}
+
+int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
+{
+	int r = rootfs_take_as_is(rootfs, kill, err);
+
+	return r < 0 ? r : recover(rootfs, err);
 }
 
 int rootfs_look(struct rootfs *rootfs, struct carrel_error *err)
@@ -179,7 +189,9 @@ int rootfs_look(struct rootfs *rootfs, struct carrel_error *err)
 					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		return rootfs->content_fd < 0 ? rootfs->content_fd : 0;
 	}
-	int r = settle(rootfs, err);
+	int r = release(rootfs, err);
+	if (r == 0)
+		r = recover(rootfs, err);
 	if (r < 0)
 		return r;
 	rootfs->content_fd = storage_open(rootfs->lock_fd, rootfs->uid, err);
