@@ -51,6 +51,8 @@ static int apply_locked(uid_t uid, const struct limits *limits, char *note, stru
 		r = vault_release(uid, err);
 		if (r == 0)
 			r = change_recover(fd, uid, err);
+		if (r == 0)
+			(void)change_sweep(fd, uid, NULL);
 	}
 	return r < 0 ? r : storage_apply_locked(fd, uid, limits, note, err);
 }
