@@ -16,7 +16,9 @@
 #include "state.h"
 
 #define JOURNAL "journal"
+#define REMAINS "remains" /* change_sweep() has something to do */
 #define OLD	".old"
+#define REMOVED ".removed." /* in the storage, with a number: nothing knows of it any more */
 
 #define FIELD(member, kind) KEYED_FIELD(struct change, member, kind)
 
@@ -54,16 +56,47 @@ static int read_journal(struct change *c, struct carrel_error *err)
 	return r < 0 ? error_context(err, "the journal of uid %u is damaged", c->uid) : 0;
 }
 
-static int remove_below(struct change *c, const char *name, struct carrel_error *err)
+/* 1, 0 or -errno: what cannot be looked at is not taken for something that is done. */
+static int is_there(struct change *c, int dirfd, const char *name, struct carrel_error *err)
 {
-	int r = fs_remove_tree(c->storage_fd, name);
-
-	return r < 0 ? error_set(err, -r, "cannot remove '%s' of uid %u: %s", name, c->uid, strerror(-r)) : 0;
+	if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : error_errno(err, "cannot look for '%s' of uid %u", name, c->uid);
 }
 
-static bool is_there(int dirfd, const char *name)
+/*
+ * Out of the way of this change and all others, with one rename: removing takes longer, and may fail. A missing name is success.
+ */
+static int put_away(struct change *c, int dirfd, const char *name, struct carrel_error *err)
 {
-	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	char aside[sizeof(REMOVED) + 10];
+
+	for (unsigned i = 0;; i++) {
+		(void)snprintf(aside, sizeof(aside), REMOVED "%u", i);
+		if (renameat2(dirfd, name, c->storage_fd, aside, RENAME_NOREPLACE) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != EEXIST)
+			return error_errno(err, "cannot put '%s' of uid %u out of the way", name, c->uid);
+	}
+}
+
+/* Remove what was put away. Goes on after a failure. */
+static int sweep(struct change *c, struct carrel_error *err)
+{
+	_cleanup_dir_ DIR *dir = fs_opendir(c->storage_fd);
+	int r = dir ? 0 : error_errno(err, "cannot read the directory with the files of uid %u", c->uid);
+
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (strncmp(entry->d_name, REMOVED, strlen(REMOVED)) != 0)
+			continue;
+		int removed = fs_remove_tree(c->storage_fd, entry->d_name);
+		if (removed < 0 && r == 0)
+			r = error_set(err, -removed, "cannot remove '%s' of uid %u: %s", entry->d_name,
+				      c->uid, strerror(-removed));
+	}
+	if (r == 0 && unlinkat(c->user_fd, REMAINS, 0) < 0 && errno != ENOENT)
+		r = error_errno(err, "cannot remove '" REMAINS "' of uid %u", c->uid);
+	return r;
 }
 
 static int open_dir(int dirfd, const char *name)
@@ -75,17 +108,23 @@ static int open_dir(int dirfd, const char *name)
 
 /*
  * One of upper, work and home: the old one to OLD, the staged one to its place. While the staged one is there, it is still to
- * be done, and then OLD has no such part from before, since it was removed before anything was staged.
+ * be done; and when the old one is in its place as well, what OLD has of that name is of an earlier change.
  */
 static int replace_part(struct change *c, int staging, int old, const char *part, struct carrel_error *err)
 {
-	if (!is_there(staging, part))
-		return 0;
-	if (is_there(c->storage_fd, part) && renameat(c->storage_fd, part, old, part) < 0)
-		return error_errno(err, "cannot move the old '%s' of uid %u", part, c->uid);
-	if (renameat(staging, part, c->storage_fd, part) < 0)
-		return error_errno(err, "cannot move the new '%s' of uid %u", part, c->uid);
-	return 0;
+	int r = is_there(c, staging, part, err);
+
+	if (r <= 0)
+		return r;
+	r = is_there(c, c->storage_fd, part, err);
+	if (r > 0) {
+		r = put_away(c, old, part, err);
+		if (r == 0 && renameat(c->storage_fd, part, old, part) < 0)
+			r = error_errno(err, "cannot move the old '%s' of uid %u", part, c->uid);
+	}
+	if (r == 0 && renameat(staging, part, c->storage_fd, part) < 0)
+		r = error_errno(err, "cannot move the new '%s' of uid %u", part, c->uid);
+	return r;
 }
 
 static int carry_out_replace(struct change *c, struct carrel_error *err)
@@ -93,6 +132,9 @@ static int carry_out_replace(struct change *c, struct carrel_error *err)
 	_cleanup_close_ int staging = open_dir(c->storage_fd, STAGING);
 	int r = 0;
 
+	if (staging < 0 && staging != -ENOENT)
+		return error_set(err, -staging, "cannot open '" STAGING "' of uid %u: %s", c->uid,
+				 strerror(-staging));
 	if (staging >= 0) {
 		int made = fs_ensure_dir_at(c->storage_fd, OLD, 0700, 0, 0, err);
 		if (made < 0)
@@ -107,12 +149,15 @@ static int carry_out_replace(struct change *c, struct carrel_error *err)
 static int carry_out_snapshot(struct change *c, struct carrel_error *err)
 {
 	_cleanup_close_ int all = fs_ensure_dir_at(c->storage_fd, SNAPSHOTS, 0700, 0, 0, err);
+	int r = all < 0 ? all : is_there(c, c->storage_fd, STAGING, err);
 
-	if (all < 0)
-		return all;
-	if (is_there(c->storage_fd, STAGING) && renameat(c->storage_fd, STAGING, all, c->snapshot.name) < 0)
-		return error_errno(err, "cannot give the snapshot '%s' its name", c->snapshot.name);
-	return snapshot_write(c->user_fd, &c->snapshot, err);
+	if (r > 0) {
+		/* While it is staged it has no record yet, and what has its name is none either. */
+		r = put_away(c, all, c->snapshot.name, err);
+		if (r == 0 && renameat(c->storage_fd, STAGING, all, c->snapshot.name) < 0)
+			r = error_errno(err, "cannot give the snapshot '%s' its name", c->snapshot.name);
+	}
+	return r < 0 ? r : snapshot_write(c->user_fd, &c->snapshot, err);
 }
 
 /* The record first: without it the rest is no snapshot any more. */
@@ -124,10 +169,10 @@ static int carry_out_drop(struct change *c, struct carrel_error *err)
 	if (unlinkat(c->user_fd, record, 0) < 0 && errno != ENOENT)
 		return error_errno(err, "cannot remove the snapshot '%s'", c->snapshot.name);
 	_cleanup_close_ int all = open_dir(c->storage_fd, SNAPSHOTS);
-	int r = all < 0 ? (all == -ENOENT ? 0 : all) : fs_remove_tree(all, c->snapshot.name);
-	return r < 0 ? error_set(err, -r, "cannot remove the snapshot '%s': %s", c->snapshot.name,
-				 strerror(-r))
-		     : 0;
+	if (all < 0 && all != -ENOENT)
+		return error_set(err, -all, "cannot open the snapshots of uid %u: %s", c->uid,
+				 strerror(-all));
+	return all < 0 ? 0 : put_away(c, all, c->snapshot.name, err);
 }
 
 static const struct {
@@ -141,26 +186,27 @@ static const struct {
 
 static int carry_out(struct change *c, struct carrel_error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (strcmp(c->verb, verbs[i].verb) != 0)
-			continue;
-		int r = verbs[i].carry_out(c, err);
-		/* The renames, before the journal that says how to repeat them goes. */
-		if (r == 0 && fsync(c->storage_fd) < 0)
-			r = error_errno(err, "cannot write the files of uid %u to disk", c->uid);
-		return r;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(c->verb, verbs[i].verb) == 0)
+			return verbs[i].carry_out(c, err);
 	return error_set(err, EBADMSG, "the journal of uid %u has an unknown verb", c->uid);
 }
 
-/* Nothing but what is in place is needed any more. */
+/*
+ * Nothing but what is in place is needed any more. The journal may go when the renames are on disk, of which it says how to repeat
+ * them: those in an image are on another filesystem, which does not keep to any order with the one of the journal.
+ */
 static int finish(struct change *c, struct carrel_error *err)
 {
-	int r = remove_below(c, STAGING, err);
+	int r = put_away(c, c->storage_fd, STAGING, err);
 
 	if (r == 0)
-		r = remove_below(c, OLD, err);
-	if (r == 0 && unlinkat(c->user_fd, JOURNAL, 0) < 0 && errno != ENOENT)
+		r = put_away(c, c->storage_fd, OLD, err);
+	if (r == 0 && (c->room.in_image ? syncfs(c->storage_fd) : fsync(c->storage_fd)) < 0)
+		r = error_errno(err, "cannot write the files of uid %u to disk", c->uid);
+	/* Should there be no room for another name, the next change does what REMAINS asks for. */
+	if (r == 0 && renameat(c->user_fd, JOURNAL, c->user_fd, REMAINS) < 0 &&
+	    unlinkat(c->user_fd, JOURNAL, 0) < 0 && errno != ENOENT)
 		r = error_errno(err, "cannot remove the journal of uid %u", c->uid);
 	return r;
 }
@@ -201,9 +247,26 @@ bool change_pending(int user_fd)
 	return faccessat(user_fd, JOURNAL, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
+bool change_to_sweep(int user_fd)
+{
+	return faccessat(user_fd, REMAINS, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 bool change_remains(int user_fd)
 {
-	return change_pending(user_fd) || find_temporaries(user_fd, false) > 0;
+	return change_pending(user_fd) || change_to_sweep(user_fd) || find_temporaries(user_fd, false) > 0;
+}
+
+int change_sweep(int user_fd, uid_t uid, struct carrel_error *err)
+{
+	struct change c = { .user_fd = user_fd, .uid = uid, .storage_fd = -EBADF, .staging_fd = -EBADF };
+
+	if (!change_to_sweep(user_fd))
+		return 0;
+	c.storage_fd = storage_open(user_fd, uid, err);
+	int r = c.storage_fd < 0 ? c.storage_fd : sweep(&c, err);
+	close_fd(&c.storage_fd);
+	return r;
 }
 
 int change_recover(int user_fd, uid_t uid, struct carrel_error *err)
@@ -229,6 +292,22 @@ int change_recover(int user_fd, uid_t uid, struct carrel_error *err)
 		     : 0;
 }
 
+/*
+ * What an earlier change has left, if an image came back from a power cut with less of it than the host's filesystem. It counts for
+ * the user and its room may be needed.
+ */
+static int clear_the_way(struct change *c, struct carrel_error *err)
+{
+	struct carrel_error later = { 0 };
+	int r = put_away(c, c->storage_fd, STAGING, err);
+
+	if (r == 0)
+		r = put_away(c, c->storage_fd, OLD, err);
+	if (r == 0)
+		(void)sweep(c, &later);
+	return r;
+}
+
 int change_begin(struct change *c, int user_fd, uid_t uid, const char *verb, struct carrel_error *err)
 {
 	*c = (struct change){ .user_fd = user_fd, .uid = uid, .storage_fd = -EBADF, .staging_fd = -EBADF };
@@ -240,10 +319,13 @@ int change_begin(struct change *c, int user_fd, uid_t uid, const char *verb, str
 	if (c->storage_fd < 0)
 		return c->storage_fd;
 	r = write_journal(c, err);
+	if (r == 0)
+		r = storage_make_room(&c->room, user_fd, c->storage_fd, err);
+	if (r == 0)
+		r = clear_the_way(c, err);
 	if (r < 0 || strcmp(verb, CHANGE_DROP) == 0)
 		return r;
-	r = storage_make_room(&c->room, user_fd, c->storage_fd, err);
-	c->staging_fd = r < 0 ? r : storage_stage(&c->room, c->storage_fd, STAGING, err);
+	c->staging_fd = storage_stage(&c->room, c->storage_fd, STAGING, err);
 	return c->staging_fd < 0 ? c->staging_fd : 0;
 }
 
@@ -269,6 +351,9 @@ int change_end(struct change *c, int result, struct carrel_error *err)
 	} else if (c->storage_fd >= 0) {
 		(void)finish(c, &later); /* else by the next one */
 	}
+	/* The change is made or undone; what is only waiting to be removed is no failure of it. */
+	if (c->storage_fd >= 0 && !change_pending(c->user_fd))
+		(void)sweep(c, &later);
 	r = give_back(c, r, err);
 	close_fd(&c->staging_fd);
 	close_fd(&c->storage_fd);

@@ -3,9 +3,12 @@
  *
  *	1 prepare	"journal" says what is coming; all that is new is made in ".staging", beside upper
  *	2 commit	everything is on disk; the journal says so: from here on the change is made, even if by somebody else
- *	3 carry out	renames, each of which finds out whether it has been done; then the remains and the journal are removed
+ *	3 carry out	renames, each of which finds out whether it has been done, of what is left to names of no meaning, too
+ *	4 sweep		the journal becomes "remains", and what is left is removed, and that file last
  *
- * A journal of step 1 is undone, one of step 2 is carried out: by the next change, the user's next login, or `carrelctl gc`.
+ * A journal of step 1 is undone, one of step 2 is carried out: by the next change, the user's next login, or `carrelctl gc`. What step
+ * 4 has not removed holds up nobody, however long it takes or whatever is in it: the next change, the end of the user's last
+ * session, or `carrelctl gc` go on with it.
  *
  * In all of them the caller holds the user's lock, no session of the user is live and their overlay is not mounted. `user_fd` is
  * CARREL_USERS/UID. Below storage_open()'s directory a user owns what is in upper, home and snapshots/NAME/{upper,home}, and
@@ -59,13 +62,19 @@ int rootfs_rebase(int user_fd, uid_t uid, const char *image,
 		  int (*rebase)(int staging_fd, void *arg, struct carrel_error *err), void *arg,
 		  struct carrel_error *err);
 
-/* Finish or undo what was left. At once 0 when nothing was. */
+/* Finish or undo what was left, up to step 3. At once 0 when nothing was. */
 int change_recover(int user_fd, uid_t uid, struct carrel_error *err);
 
 /* Whether something was left: then no session may start before it is finished. */
 bool change_pending(int user_fd);
 
-/* The same, and whether there is a file that was being written and has no use any more. */
+/* Whether change_sweep() has something to do. */
+bool change_to_sweep(int user_fd);
+
+/* Remove what changes have put away. Under the same conditions as they, and after change_recover(). At once 0 when there is nothing. */
+int change_sweep(int user_fd, uid_t uid, struct carrel_error *err);
+
+/* Both, and whether there is a file that was being written and has no use any more. */
 bool change_remains(int user_fd);
 
 #endif

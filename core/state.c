@@ -250,7 +250,7 @@ int state_sweep(int users_fd, struct carrel_error *err)
 {
 	_cleanup_dir_ DIR *dir = fs_opendir(users_fd);
 	struct dirent *entry;
-	int removed = 0;
+	int removed = 0, failed = 0;
 
 	if (!dir)
 		return error_errno(err, "cannot read the users' directory");
@@ -263,9 +263,10 @@ int state_sweep(int users_fd, struct carrel_error *err)
 		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 			continue;
 		int r = fs_remove_tree(users_fd, entry->d_name);
-		if (r < 0)
-			return error_set(err, -r, "cannot remove '%s': %s", entry->d_name, strerror(-r));
-		removed++;
+		if (r == 0)
+			removed++;
+		else if (failed == 0)
+			failed = error_set(err, -r, "cannot remove '%s': %s", entry->d_name, strerror(-r));
 	}
-	return removed;
+	return failed < 0 ? failed : removed;
 }

@@ -89,7 +89,7 @@ int state_adopt(int users_fd, const char *kept, uid_t uid, const struct state_ow
 
 /*
  * Remove the state `name`, whose lock is held and which nothing uses: out of sight first, so that it is never half there.
- * state_sweep removes what was left of such. Returns how many, or -errno.
+ * state_sweep removes what was left of such. Returns how many, or the first -errno, having gone on.
  */
 int state_remove(int users_fd, const char *name, struct carrel_error *err);
 int state_sweep(int users_fd, struct carrel_error *err);

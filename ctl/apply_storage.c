@@ -34,6 +34,8 @@ static int apply_locked(const struct rootfs *rootfs, const struct limits *limits
 		r = vault_release(rootfs->uid, err);
 		if (r == 0)
 			r = change_recover(fd, rootfs->uid, err);
+		if (r == 0)
+			(void)change_sweep(fd, rootfs->uid, NULL);
 	}
 	return r < 0 ? r : storage_apply_locked(fd, rootfs->uid, limits, note, err);
 }

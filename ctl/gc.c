@@ -164,9 +164,13 @@ static int finish_change(struct rootfs *rootfs, void *arg, struct carrel_error *
 	if (fd < 0 || !change_remains(fd))
 		return 0;
 	int r = rootfs_take(rootfs, false, err);
+	if (r == -EBUSY)
+		return 0;
+	if (r == 0)
+		r = change_sweep(rootfs->lock_fd, rootfs->uid, err);
 	if (r == 0)
 		printf("finished the interrupted change of '%s'\n", rootfs->dir);
-	else if (r != -EBUSY)
+	else
 		*failed = true, ctl_fail(err);
 	return 0;
 }

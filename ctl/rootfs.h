@@ -45,6 +45,9 @@ int rootfs_find_uid(struct rootfs *rootfs, uid_t uid, struct carrel_error *err);
  */
 int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err);
 
+/* The same for who removes it all: what was interrupted stays as it is. */
+int rootfs_take_as_is(struct rootfs *rootfs, bool kill, struct carrel_error *err);
+
 /* To look: sets lock_fd and content_fd, also while sessions are live. */
 int rootfs_look(struct rootfs *rootfs, struct carrel_error *err);
 

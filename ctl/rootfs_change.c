@@ -15,8 +15,10 @@
 #include "rootfs.h"
 #include "table.h"
 
+typedef int take_fn(struct rootfs *rootfs, bool kill, struct carrel_error *err);
+
 /* Find the user of args, ask, and take the root filesystem. 0, or enum ctl_status. */
-static int take(struct rootfs *rootfs, const struct ctl_args *args, const char *question)
+static int take_by(take_fn *take_it, struct rootfs *rootfs, const struct ctl_args *args, const char *question)
 {
 	struct carrel_error err = { 0 };
 	char user[128];
@@ -28,7 +30,12 @@ static int take(struct rootfs *rootfs, const struct ctl_args *args, const char *
 		if (status)
 			return status;
 	}
-	return rootfs_take(rootfs, args->options & CTL_KILL, &err) < 0 ? ctl_fail(&err) : 0;
+	return take_it(rootfs, args->options & CTL_KILL, &err) < 0 ? ctl_fail(&err) : 0;
+}
+
+static int take(struct rootfs *rootfs, const struct ctl_args *args, const char *question)
+{
+	return take_by(rootfs_take, rootfs, args, question);
 }
 
 static int finish(int r, const struct carrel_error *err)
@@ -151,8 +158,9 @@ int verb_rootfs_remove(const struct ctl_args *args)
 {
 	_cleanup_rootfs_ struct rootfs rootfs = ROOTFS_NONE;
 	struct carrel_error err = { 0 };
-	int status = take(&rootfs, args,
-			  "root filesystem, home, snapshots and the history of faults are removed.");
+	/* This must work whatever state it is in. */
+	int status = take_by(rootfs_take_as_is, &rootfs, args,
+			     "root filesystem, home, snapshots and the history of faults are removed.");
 
 	if (status)
 		return status;

@@ -147,12 +147,15 @@ static int refuse_live(struct rootfs *rootfs, struct carrel_error *err)
 }
 
 /* Nobody uses it and the lock is held: no mount of a killed keeper may be left either. */
-static int settle(struct rootfs *rootfs, struct carrel_error *err)
+static int release(struct rootfs *rootfs, struct carrel_error *err)
 {
-	int r = rootfs->kept ? 0 : vault_release(rootfs->uid, err);
+	return rootfs->kept ? 0 : vault_release(rootfs->uid, err);
+}
 
-	if (r == 0)
-		r = change_recover(rootfs->lock_fd, rootfs->uid, err);
+static int recover(struct rootfs *rootfs, struct carrel_error *err)
+{
+	int r = change_recover(rootfs->lock_fd, rootfs->uid, err);
+
 	read_facts(rootfs);
 	return r;
 }
@@ -175,7 +178,7 @@ static int take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 	return r;
 }
 
-int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
+int rootfs_take_as_is(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 {
 	int64_t deadline = fs_now_ms() + END_TIMEOUT_MS;
 	int r;
@@ -184,7 +187,14 @@ int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
 	do {
 		r = take(rootfs, kill, err);
 	} while (r == -EBUSY && kill && fs_now_ms() < deadline);
-	return r < 0 ? r : settle(rootfs, err);
+	return r < 0 ? r : release(rootfs, err);
+}
+
+int rootfs_take(struct rootfs *rootfs, bool kill, struct carrel_error *err)
+{
+	int r = rootfs_take_as_is(rootfs, kill, err);
+
+	return r < 0 ? r : recover(rootfs, err);
 }
 
 int rootfs_look(struct rootfs *rootfs, struct carrel_error *err)
@@ -205,7 +215,9 @@ int rootfs_look(struct rootfs *rootfs, struct carrel_error *err)
 					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		return rootfs->content_fd < 0 ? rootfs->content_fd : 0;
 	}
-	int r = settle(rootfs, err);
+	int r = release(rootfs, err);
+	if (r == 0)
+		r = recover(rootfs, err);
 	if (r < 0)
 		return r;
 	rootfs->content_fd = storage_open(rootfs->lock_fd, rootfs->uid, err);

@@ -141,21 +141,32 @@ static void serve_all(struct keeper *k, char *text)
 			 k->user.name, strerror(-r));
 }
 
-void self_service_carry_out(struct keeper *k)
+static void serve_file(struct keeper *k)
 {
 	struct carrel_error err = { 0 };
 	char text[FILE_MAX + 1];
-
-	if (!self_service_any(&k->policy) || session_count_live(k->user.uid, &err) != 0)
-		return;
-	/* Still mounted: something of a session is left, which the next login clears. */
-	_cleanup_close_ int mounted = vault_open_state(k->user.uid, &err);
-	if (mounted != -ENOENT)
-		return;
 	ssize_t n = take_file(k, text, sizeof(text), &err);
+
 	if (n >= 0)
 		serve_all(k, text);
 	else if (n != -ENOENT)
 		log_send("carrel-keeper", LOG_WARNING, "user '%s' asked for something: %s", k->user.name,
 			 err.msg);
+}
+
+void self_service_carry_out(struct keeper *k)
+{
+	struct carrel_error err = { 0 };
+	bool any = self_service_any(&k->policy), sweep = change_to_sweep(k->user_fd);
+
+	if ((!any && !sweep) || session_count_live(k->user.uid, &err) != 0)
+		return;
+	/* Still mounted: something of a session is left, which the next login clears. */
+	_cleanup_close_ int mounted = vault_open_state(k->user.uid, &err);
+	if (mounted != -ENOENT)
+		return;
+	if (any)
+		serve_file(k);
+	if (sweep && change_sweep(k->user_fd, k->user.uid, &err) < 0)
+		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, err.msg);
 }

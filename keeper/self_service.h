@@ -27,7 +27,8 @@ int self_service_offer(const struct keeper *k, struct carrel_error *err);
 
 /*
  * The keeper, with the user's lock held, after the session's end: nothing unless it was the last one. A request is taken away before it
- * is carried out, so it is done once or not at all. What fails is said in syslog and in the outcome.
+ * is carried out, so it is done once or not at all. What fails is said in syslog and in the outcome. What a change finished by the login
+ * has left is removed here, too: at the login somebody would wait for it.
  */
 void self_service_carry_out(struct keeper *k);
 

@@ -9,6 +9,7 @@
  *	allowed          what programs need, whatever its arguments
  *	refused          what the kernel has and a sandbox does not get: an errno that programs expect
  *	by_argument      where the arguments decide, asked before the two tables above
+ *	exempt           what by_argument would refuse as one of many, asked before it
  *	anything else    ENOSYS, as from an older kernel: a call newer than these tables is never let through
  *	                 unseen, and programs that probe for it fall back
  *	foreign ABIs     (i386 and x32 on x86_64, 32-bit ARM on aarch64) the process is killed: their numbers mean
@@ -22,6 +23,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <seccomp.h>
@@ -159,6 +161,18 @@ struct condition {
 	struct scmp_arg_cmp arg[3];
 };
 
+/* All requests of a driver or filesystem have its letter in this byte. */
+#define INT_OF_TYPE(argument, type) SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, 0xff00u, (uint32_t)(type) << 8)
+
+#define BTRFS_TYPE 0x94
+
+/* These were btrfs's once, and are every filesystem's: to share blocks. */
+static const struct condition exempt[] = {
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONE) } },
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONERANGE) } },
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FIDEDUPERANGE) } },
+};
+
 /* No two conditions of one call may be true at once: libseccomp promises no order among them. */
 static const struct condition by_argument[] = {
 	{ "clone", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0) } },
@@ -177,6 +191,12 @@ static const struct condition by_argument[] = {
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCSTI) } },
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCLINUX) } },
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCSETD) } },
+
+	/*
+	 * btrfs lets any user make subvolumes and set them to read-only: then nobody can remove what is in them, root neither, who
+	 * has to know of them. And whatever else it may be asked for.
+	 */
+	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_OF_TYPE(1, BTRFS_TYPE) } },
 
 	/*
 	 * The core limit is 1 and stays: it is the one value at which the kernel does not start a core handler on the
@@ -207,7 +227,7 @@ static const struct {
 #endif
 };
 
-/* What by_argument does not decide, the tables decide. Stands for a jump, see join; no kernel ever sees it. */
+/* What exempt does not decide, by_argument decides, and else the tables. Stands for a jump, see join; no kernel ever sees it. */
 #define GO_ON SCMP_ACT_TRACE(1)
 
 #define PROGRAM_MAX 4096 /* BPF_MAXINSNS, of <linux/bpf_common.h> */
@@ -286,14 +306,12 @@ static void compile(scmp_filter_ctx filter, struct program *program)
 	seccomp_release(filter);
 }
 
-static void compile_arguments(struct program *program)
+static void compile_conditions(struct program *program, const struct condition *c, size_t count)
 {
 	scmp_filter_ctx filter = start_filter(GO_ON);
 
-	for (size_t i = 0; i < sizeof(by_argument) / sizeof(by_argument[0]); i++) {
-		const struct condition *c = &by_argument[i];
-		add(filter, c->action, c->name, c->count, c->arg);
-	}
+	for (size_t i = 0; i < count; i++)
+		add(filter, c[i].action, c[i].name, c[i].count, c[i].arg);
 	compile(filter, program);
 }
 
@@ -344,11 +362,14 @@ int main(void)
 {
 	static struct program first;
 	static struct program second;
+	static struct program third;
 
 	/* What the sandbox's kernel is asked for, and not what the one of the building machine happens to do. */
 	require(seccomp_api_set(3), "seccomp_api_set");
-	compile_arguments(&first);
-	compile_tables(&second);
+	compile_conditions(&first, exempt, sizeof(exempt) / sizeof(exempt[0]));
+	compile_conditions(&second, by_argument, sizeof(by_argument) / sizeof(by_argument[0]));
+	compile_tables(&third);
+	join(&second, &third);
 	join(&first, &second);
 	return print(&first);
 }

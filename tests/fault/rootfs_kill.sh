@@ -2,90 +2,17 @@
 # shellcheck disable=SC2034 # TEST_TIMEOUT is the suite runner's
 # carrelctl rootfs killed before each of its system calls that change something: afterwards there is the old or the new, whole.
 
-# shellcheck source=tests/lib/rootfs.sh
-. "$lib/rootfs.sh"
+# shellcheck source=tests/lib/rootfs_kill.sh
+. "$lib/rootfs_kill.sh"
 
 TEST_TIMEOUT=300
 
-# Everything by which a verb changes what is on disk, or makes sure of it. (A new file is there before the first write to it.)
-changing="mkdirat renameat renameat2 unlinkat linkat write fsync syncfs umount2"
 copying="symlinkat mknodat sendfile ftruncate setxattr fremovexattr utimensat"
 
 setup() {
 	prepare_versions u1
-	inside u1 'cd /opt && echo first >user && echo all >hard1 && rm -r data && mkdir data && ln -s x link && mknod p p && echo f >~/file'
-	ctl snapshot u1 early
-	inside u1 'cd /opt && echo second >user && rm same && ln user name2 && mkdir -p own/dir && echo g >own/dir/file && rm ~/file && echo h >~/other'
-	cp -a "$state" "$work/base"
-	# An index refers to the very directory that it is the index of.
-	python3 -c 'import os, sys; os.removexattr(sys.argv[1], "trusted.overlay.upper")' "$work/base/work/index"
-}
-
-picture() {
-	python3 "$repo/tests/helpers/state_picture.py" "$state"
-}
-
-restore() {
-	rm -rf "$state"
-	cp -a "$work/base" "$state"
-}
-
-# Nothing of a change is left, whether it was finished or undone.
-no_remains() {
-	local remains
-
-	remains=$(find "$users" -maxdepth 2 \( -name '.?*' -o -name journal \) -print)
-	expect_eq '' "$remains" "remains of a change"
-}
-
-# Run a verb, killed before its Nth call of SYSCALL. False when it ended by itself before that.
-killed_at() { # SYSCALL N VERB…
-	local syscall=$1 n=$2 status=0
-	shift 2
-
-	(exec strace -o /dev/null -e "inject=$syscall:signal=KILL:when=$n" carrelctl "$@" >"$work/said" 2>&1) 2>/dev/null || status=$?
-	case $status in
-	137) ;;
-	0) return 1 ;;
-	*) fail "killed before $syscall $n: status $status: $(<"$work/said")" || exit 1 ;;
-	esac
-}
-
-kill_everywhere() { # VERB…
-	local old new now syscall n both='' total=0
-
-	restore
-	old=$(picture)
-	expect_status 0 carrelctl "$@"
-	new=$(picture)
-	expect_ne "$old" "$new" "what '$*' does"
-	no_remains
-	for syscall in $changing; do
-		for ((n = 1; ; n++)); do
-			restore
-			killed_at "$syscall" "$n" "$@" || break
-			total=$((total + 1))
-			expect_status 0 carrelctl gc
-			now=$(picture)
-			no_remains
-			case $now in
-			"$old") both+=old ;;
-			"$new") both+=new ;;
-			*)
-				echo "killed before $syscall $n:"
-				diff <(echo "$old") <(echo "$now") || true
-				diff <(echo "$new") <(echo "$now") || true
-				fail "neither the old nor the new"
-				;;
-			esac
-		done
-	done
-	echo "$total kills"
-	expect_match old "$both"
-	expect_match new "$both"
-	expect_eq "$new" "$(picture)" "the last one, which was not killed"
-	expect_status 0 ssh_as u1 'cat /opt/image'
-	nothing_left
+	make_changes
+	leave_a_base
 }
 
 test_snapshot() {
@@ -115,7 +42,7 @@ test_remove() {
 
 # Killed once more in the middle of the repair, which is then done by a login.
 test_the_repair_is_killed() {
-	local old new now n syscall
+	local old new now outcome n syscall
 
 	restore
 	old=$(picture)
@@ -130,12 +57,70 @@ test_the_repair_is_killed() {
 			wait_until 30 no_session u1
 			expect_status 0 carrelctl gc # a file without a use is no reason to hold up a login
 			now=$(picture)
-			[ "$now" = "$old" ] || [ "$now" = "$new" ] || {
-				diff <(echo "$old") <(echo "$now") || true
-				diff <(echo "$new") <(echo "$now") || true
-				fail "neither the old nor the new after renameat $n and $syscall"
-			}
+			old_or_new "after renameat $n and $syscall"
 			no_remains
 		done
 	done
+}
+
+# A call that fails tells nothing of what is done already: whatever is carried out then, nothing is skipped.
+test_errors() {
+	local old new now outcome syscall n calls
+
+	restore
+	old=$(picture)
+	expect_status 0 strace -o "$work/trace" -e trace=faccessat2,openat,renameat,renameat2 carrelctl rootfs reset u1 --yes
+	new=$(picture)
+	for syscall in faccessat2 openat renameat renameat2; do
+		calls=$(grep -c "^$syscall(" "$work/trace")
+		for ((n = 1; n <= calls; n++)); do
+			restore
+			strace -o /dev/null -e "inject=$syscall:error=EIO:when=$n" carrelctl rootfs reset u1 --yes >/dev/null 2>&1 || true
+			expect_status 0 carrelctl gc
+			now=$(picture)
+			old_or_new "an error of $syscall $n"
+			no_remains
+		done
+	done
+}
+
+# A keeper that is killed while it carries out what the user asked for, or before or after it.
+test_by_the_keeper() {
+	local old new now outcome syscall n both=''
+
+	write_config <<<'covers = [ "@carrel" ]; defaults = { image = "v1"; self_service = [ "reset" ]; };'
+	restore
+	old=$(picture)
+	ctl reset u1 --yes
+	new=$(picture)
+	for syscall in renameat renameat2 unlinkat fsync; do
+		for ((n = 1; ; n++)); do
+			restore
+			keeper_killed_at "$syscall" "$n" || break
+			expect_status 0 carrelctl gc
+			nothing_left
+			rm -f "$state"/home/.carrel-request # of one that was not begun
+			now=$(picture)
+			old_or_new "the keeper was killed before $syscall $n"
+			both+=$outcome
+			no_remains
+		done
+	done
+	expect_match old "$both"
+	expect_match new "$both"
+	nothing_left
+}
+
+keeper_killed_at() { # SYSCALL N
+	local keeper tracer
+
+	hold_session u1
+	keeper=$(keeper_of "$session")
+	in_session u1 "$session" 'carrel-reset --yes' >/dev/null
+	strace -o "$work/trace" -p "$keeper" -e "trace=$1" -e "inject=$1:signal=KILL:when=$2" 2>/dev/null &
+	tracer=$!
+	wait_until 30 grep -q "^TracerPid:[[:space:]]*$tracer" "/proc/$keeper/status"
+	end_client
+	wait $tracer || true
+	grep -q '^+++ killed by SIGKILL' "$work/trace"
 }

@@ -5,6 +5,7 @@
 #define SECCOMP_ATTACKS_H
 
 #include <errno.h>
+#include <linux/btrfs.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <signal.h>
@@ -238,6 +239,10 @@ static const struct probe attacks[] = {
 	CALL("ioctl TIOCLINUX, high bits", EPERM, SYS_ioctl, -1, HIGH | TIOCLINUX, BAD),
 	CALL("ioctl TIOCSETD", EPERM, SYS_ioctl, -1, TIOCSETD, BAD),
 	CALL("ioctl TIOCSETD, high bits", EPERM, SYS_ioctl, -1, HIGH | TIOCSETD, BAD),
+	CALL("ioctl BTRFS_IOC_SUBVOL_CREATE", EPERM, SYS_ioctl, -1, BTRFS_IOC_SUBVOL_CREATE, BAD),
+	CALL("ioctl BTRFS_IOC_SUBVOL_CREATE, high bits", EPERM, SYS_ioctl, -1, HIGH | BTRFS_IOC_SUBVOL_CREATE,
+	     BAD),
+	CALL("ioctl BTRFS_IOC_SUBVOL_SETFLAGS", EPERM, SYS_ioctl, -1, BTRFS_IOC_SUBVOL_SETFLAGS, BAD),
 	CALL("personality READ_IMPLIES_EXEC", EPERM, SYS_personality, READ_IMPLIES_EXEC),
 	CALL("personality MMAP_PAGE_ZERO, high bits", EPERM, SYS_personality, HIGH | MMAP_PAGE_ZERO),
 	STEP("core limit by setrlimit", EPERM, core_setrlimit),

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <mqueue.h>
 #include <netinet/in.h>
@@ -283,6 +284,9 @@ static const struct probe ordinary[] = {
 	CALL("ioctl TIOCSCTTY", EBADF, SYS_ioctl, -1, TIOCSCTTY),
 	CALL("ioctl TIOCGPTN as musl passes it", EBADF, SYS_ioctl, -1, ~ALL | TIOCGPTN),
 	CALL("ioctl TIOCGPTPEER", EBADF, SYS_ioctl, -1, TIOCGPTPEER),
+	CALL("ioctl FICLONE", EBADF, SYS_ioctl, -1, FICLONE, -1),
+	CALL("ioctl FICLONERANGE as musl passes it", EBADF, SYS_ioctl, -1, ~ALL | FICLONERANGE, BAD),
+	CALL("ioctl FIDEDUPERANGE as musl passes it", EBADF, SYS_ioctl, -1, ~ALL | FIDEDUPERANGE, BAD),
 };
 
 #endif

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""What counts of a user's state on disk, as text: every file with all that it has, the records, the image and the block of ids."""
+"""What counts of a user's state on disk, as text: every file with all that it has, the records, the image and the block of ids.
+
+usage: state_picture.py STATE [DIRECTORY]        (where the files are, when they are in a disk image)
+"""
 import hashlib
 import os
 import stat
@@ -38,6 +41,7 @@ def main():
     for name in sorted(os.listdir(".")):
         if name in ("image", "ids") or name.startswith("snapshot."):
             print(name, [line for line in open(name) if not line.startswith("taken=")])
+    os.chdir(sys.argv[-1])
     links = {}
     for name in ("upper", "home", "snapshots", "work/index"):
         if os.path.isdir(name):

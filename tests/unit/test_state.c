@@ -1,6 +1,7 @@
 /* Names of states and snapshots, owners, records: what is on disk and comes from names that people choose. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -212,6 +214,33 @@ static void test_adopted(void **state)
 	expect_state(again, "new");
 }
 
+/* In the order of a tmpfs, whichever that is, one that cannot be removed comes before another. As root. */
+static void test_sweep_goes_on(void **state)
+{
+	static const char *const names[] = { ".removed-1-1", ".removed-2-1", ".removed-3-1" };
+	struct carrel_error err = { 0 };
+
+	assert_int_equal(mkdirat(dir_fd, "users", 0700), 0);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(chdir(dir_path), 0);
+	assert_int_equal(mount("none", "users", "tmpfs", 0, NULL), 0);
+	_cleanup_close_ int users = open("users", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_int_equal(mkdirat(users, names[i], 0700), 0);
+	assert_int_equal(fchdir(users), 0);
+	assert_int_equal(mkdir(".removed-1-1/in", 0700) | mkdir(".removed-3-1/in", 0700), 0);
+	assert_int_equal(mount("none", ".removed-1-1/in", "tmpfs", 0, NULL), 0);
+	assert_int_equal(mount("none", ".removed-3-1/in", "tmpfs", 0, NULL), 0);
+	assert_true(state_sweep(users, &err) < 0);
+	assert_non_null(strstr(err.msg, "cannot remove '.removed-"));
+	assert_int_equal(access(".removed-2-1", F_OK), -1);
+	assert_int_equal(umount(".removed-1-1/in") | umount(".removed-3-1/in"), 0);
+	assert_int_equal(state_sweep(users, &err), 2);
+	assert_int_equal(chdir(dir_path), 0);
+	assert_int_equal(umount2("users", MNT_DETACH), 0);
+}
+
 static void test_snapshots(void **state)
 {
 	static const char good[] = "name=%s\nimage=alpine\nby=root\ntaken=%d\nbytes=1\nentries=2\n";
@@ -287,10 +316,15 @@ static void test_no_block_has_its_own_login(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names_of_states), cmocka_unit_test(test_owner),
-		cmocka_unit_test(test_home_of_owner),	cmocka_unit_test(test_kept_aside),
-		cmocka_unit_test(test_adopted),		cmocka_unit_test(test_snapshots),
-		cmocka_unit_test(test_blocks_of_ids),	cmocka_unit_test(test_no_block_has_its_own_login),
+		cmocka_unit_test(test_names_of_states),
+		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_home_of_owner),
+		cmocka_unit_test(test_kept_aside),
+		cmocka_unit_test(test_adopted),
+		cmocka_unit_test(test_sweep_goes_on),
+		cmocka_unit_test(test_snapshots),
+		cmocka_unit_test(test_blocks_of_ids),
+		cmocka_unit_test(test_no_block_has_its_own_login),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
