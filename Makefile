@@ -72,9 +72,9 @@ $(B)/carrelctl: $(CTL) $(B)/libcore.a
 	$(CC) $(OWN_LDFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CTL_LIBS)
 
 # The system-call allow-list is compiled to BPF once, here, so that no login pays for it.
-$(B)/seccomp_gen: tools/seccomp_gen.c
+$(B)/seccomp_gen: tools/seccomp_gen.c tools/seccomp_program.c tools/seccomp_program.h
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(OWN_CFLAGS)) $(CFLAGS) -o $@ $< -lseccomp
+	$(CC) $(filter-out -MMD -MP,$(OWN_CFLAGS)) $(CFLAGS) -o $@ $(filter %.c,$^) -lseccomp
 $(B)/seccomp_filter.h: $(B)/seccomp_gen
 	$(B)/seccomp_gen > $@.tmp && mv $@.tmp $@
 $(KEEPER): | $(B)/seccomp_filter.h

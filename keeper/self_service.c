@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,7 +63,23 @@ static bool is_theirs(const struct keeper *k, const struct stat *st)
 	return owned && S_ISREG(st->st_mode) && st->st_nlink == 1;
 }
 
-/* Take the file out of the home: its text, or -ENOENT. It is gone then, whatever it was. */
+/*
+ * A home of the host is left to what the user may do there: they can move anything in it to this name, also a directory of
+ * root's that they could not empty. What is in a private home is theirs.
+ */
+static int remove_file(const struct keeper *k, int home)
+{
+	if (k->policy.home != HOME_HOST)
+		return fs_remove_tree(home, SELF_SERVICE_FILE);
+	setfsgid(k->user.gid);
+	setfsuid(k->user.uid);
+	int r = unlinkat(home, SELF_SERVICE_FILE, 0) < 0 && errno != ENOENT ? -errno : 0;
+	setfsuid(0);
+	setfsgid(0);
+	return r;
+}
+
+/* Take the file out of the home: its text, or -ENOENT. It is gone then, or -errno. */
 static ssize_t take_file(struct keeper *k, char *text, size_t size, struct carrel_error *err)
 {
 	struct stat st;
@@ -77,7 +94,7 @@ static ssize_t take_file(struct keeper *k, char *text, size_t size, struct carre
 		n = -EPERM;
 	if (n == 0)
 		n = fs_read_fd(fd, text, size);
-	int r = fs_remove_tree(home, SELF_SERVICE_FILE);
+	int r = remove_file(k, home);
 	if (r < 0 || n < 0)
 		return error_set(err, r < 0 ? -r : (int)-n, "cannot %s '%s' of the home: %s",
 				 r < 0 ? "remove" : "read", SELF_SERVICE_FILE,

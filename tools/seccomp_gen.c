@@ -9,7 +9,7 @@
  *	allowed          what programs need, whatever its arguments
  *	refused          what the kernel has and a sandbox does not get: an errno that programs expect
  *	by_argument      where the arguments decide, asked before the two tables above
- *	exempt           what by_argument would refuse as one of many, asked before it
+ *	unless           the rest of such a call, where that has another answer than the tables
  *	anything else    ENOSYS, as from an older kernel: a call newer than these tables is never let through
  *	                 unseen, and programs that probe for it fall back
  *	foreign ABIs     (i386 and x32 on x86_64, 32-bit ARM on aarch64) the process is killed: their numbers mean
@@ -22,21 +22,24 @@
  */
 #include <errno.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/memfd.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
-#include <seccomp.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "seccomp_program.h"
 
 /* Words of names, by what they are for. A name that this architecture does not have is passed over. */
 static const char *const allowed[] = {
@@ -154,6 +157,25 @@ static const struct refusal refused[] = {
 #define IS_NULL(argument)	   SCMP_CMP(argument, SCMP_CMP_EQ, 0, 0)
 #define NOT_NULL(argument)	   SCMP_CMP(argument, SCMP_CMP_NE, 0, 0)
 
+#define HAS_BIT(argument, bit) SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, bit, bit)
+
+/* In a socket's type flags are above the lowest four bits. */
+#define TYPE_IS(type) SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xf, type)
+#define INTERNET(family, type, protocol)                                      \
+	{                                                                     \
+		"socket", SCMP_ACT_ALLOW, 3,                                  \
+		{                                                             \
+			INT_IS(0, family), TYPE_IS(type), INT_IS(2, protocol) \
+		}                                                             \
+	}
+#define ATTACH(option)                                           \
+	{                                                        \
+		"setsockopt", SCMP_ACT_ERRNO(ENOPROTOOPT), 2,    \
+		{                                                \
+			INT_IS(1, SOL_SOCKET), INT_IS(2, option) \
+		}                                                \
+	}
+
 struct condition {
 	const char *name;
 	uint32_t action;
@@ -166,13 +188,6 @@ struct condition {
 
 #define BTRFS_TYPE 0x94
 
-/* These were btrfs's once, and are every filesystem's: to share blocks. */
-static const struct condition exempt[] = {
-	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONE) } },
-	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONERANGE) } },
-	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FIDEDUPERANGE) } },
-};
-
 /* No two conditions of one call may be true at once: libseccomp promises no order among them. */
 static const struct condition by_argument[] = {
 	{ "clone", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0) } },
@@ -182,21 +197,50 @@ static const struct condition by_argument[] = {
 	{ "personality", SCMP_ACT_ALLOW, 1, { INT_IS(0, 0xffffffffu) } }, /* only asks */
 
 	{ "socket", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
-	{ "socket", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_INET) } },
-	{ "socket", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_INET6) } },
 	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_NETLINK), INT_IS(2, NETLINK_ROUTE) } },
+	/*
+	 * Others (SCTP, L2TP, SMC, MPTCP …) are large, seldom used code, in modules that the kernel loads for whoever asks.
+	 * Raw sockets are the policy's to allow (net_raw), and load none.
+	 */
+	INTERNET(AF_INET, SOCK_STREAM, 0),
+	INTERNET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+	INTERNET(AF_INET, SOCK_DGRAM, 0),
+	INTERNET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+	INTERNET(AF_INET, SOCK_DGRAM, IPPROTO_ICMP),
+	INTERNET(AF_INET6, SOCK_STREAM, 0),
+	INTERNET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+	INTERNET(AF_INET6, SOCK_DGRAM, 0),
+	INTERNET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
+	INTERNET(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6),
+	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_INET), TYPE_IS(SOCK_RAW) } },
+	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_INET6), TYPE_IS(SOCK_RAW) } },
 	{ "socketpair", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
+
+	/*
+	 * Programs of classic BPF. The kernel compiles them into memory that it does not charge to the session, and of
+	 * which the whole host has one amount (net.core.bpf_jit_limit): kernels that always compile would then load no
+	 * filter for any other sandbox. A kernel without them gives the same errors, and programs do without.
+	 */
+	ATTACH(SO_ATTACH_FILTER),
+	ATTACH(SO_ATTACH_BPF),
+	ATTACH(SO_ATTACH_REUSEPORT_CBPF),
+	ATTACH(SO_ATTACH_REUSEPORT_EBPF),
+	{ "seccomp", SCMP_ACT_ERRNO(EINVAL), 1, { INT_IS(0, SECCOMP_SET_MODE_FILTER) } },
+	{ "prctl", SCMP_ACT_ERRNO(EINVAL), 2, { INT_IS(0, PR_SET_SECCOMP), INT_IS(1, SECCOMP_MODE_FILTER) } },
+
+	/* Huge pages are of one pool of the host. Not to be had is what programs expect, and they take small ones. */
+	{ "mmap", SCMP_ACT_ERRNO(ENOMEM), 1, { HAS_BIT(3, MAP_HUGETLB) } },
+	{ "memfd_create", SCMP_ACT_ERRNO(EINVAL), 1, { HAS_BIT(1, MFD_HUGETLB) } },
+	{ "shmget", SCMP_ACT_ERRNO(EPERM), 1, { HAS_BIT(2, SHM_HUGETLB) } },
 
 	/* Input for a terminal, as if typed; and line disciplines, modules that load on demand. */
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCSTI) } },
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCLINUX) } },
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCSETD) } },
-
-	/*
-	 * btrfs lets any user make subvolumes and set them to read-only: then nobody can remove what is in them, root neither, who
-	 * has to know of them. And whatever else it may be asked for.
-	 */
-	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_OF_TYPE(1, BTRFS_TYPE) } },
+	/* These were btrfs's once, and are every filesystem's: to share blocks. The others of btrfs's are refused below. */
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONE) } },
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONERANGE) } },
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FIDEDUPERANGE) } },
 
 	/*
 	 * The core limit is 1 and stays: it is the one value at which the kernel does not start a core handler on the
@@ -207,6 +251,17 @@ static const struct condition by_argument[] = {
 	{ "setrlimit", SCMP_ACT_ERRNO(0), 1, { INT_IS(0, RLIMIT_CORE) } },
 	{ "prlimit64", SCMP_ACT_ERRNO(0), 3, { INT_IS(1, RLIMIT_CORE), NOT_NULL(2), IS_NULL(3) } },
 	{ "prlimit64", SCMP_ACT_ERRNO(EPERM), 3, { INT_IS(1, RLIMIT_CORE), NOT_NULL(2), NOT_NULL(3) } },
+};
+
+/* Asked when no condition above was true. */
+static const struct condition unless[] = {
+	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET) } },
+	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET6) } },
+	/*
+	 * btrfs lets any user make subvolumes and set them to read-only: then nobody can remove what is in them, root neither, who
+	 * has to know of them. And whatever else it may be asked for.
+	 */
+	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_OF_TYPE(1, BTRFS_TYPE) } },
 };
 
 /* Newer than the oldest libseccomp this is built with (2.5.4), by number; the same on both architectures. */
@@ -226,24 +281,6 @@ static const struct {
 	{ "uretprobe", -2 },	  { "uprobe", -2 },
 #endif
 };
-
-/* What exempt does not decide, by_argument decides, and else the tables. Stands for a jump, see join; no kernel ever sees it. */
-#define GO_ON SCMP_ACT_TRACE(1)
-
-#define PROGRAM_MAX 4096 /* BPF_MAXINSNS, of <linux/bpf_common.h> */
-
-struct program {
-	struct sock_filter step[PROGRAM_MAX];
-	size_t length;
-};
-
-static void require(int result, const char *what)
-{
-	if (result >= 0)
-		return;
-	fprintf(stderr, "seccomp_gen: %s: %s\n", what, strerror(-result));
-	exit(1);
-}
 
 /* The number of a system call; less than -1 when this architecture has no such call. */
 static int resolve(const char *name)
@@ -278,98 +315,36 @@ static void add_words(scmp_filter_ctx filter, uint32_t action, const char *words
 		add(filter, action, name, 0, NULL);
 }
 
-static scmp_filter_ctx start_filter(uint32_t otherwise)
+static void compile_conditions(const struct condition *c, size_t count, struct program *program)
 {
-	scmp_filter_ctx filter = seccomp_init(otherwise);
+	scmp_filter_ctx filter = program_start(GO_ON);
 
-	if (!filter)
-		require(-ENOMEM, "seccomp_init");
-	require(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture");
-	/*
-	 * A binary tree. Calls with a constant answer never run the filter (the kernel works out at load time, one
-	 * by one, which those are, since 5.11): this is for the others, and for the time that working out takes.
-	 */
-	require(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
-	return filter;
-}
-
-static void compile(scmp_filter_ctx filter, struct program *program)
-{
-	int fd = memfd_create("filter", MFD_CLOEXEC);
-
-	require(fd < 0 ? -errno : 0, "memfd_create");
-	require(seccomp_export_bpf(filter, fd), "seccomp_export_bpf");
-	ssize_t size = pread(fd, program->step, sizeof(program->step), 0);
-	require(size <= 0 || size % sizeof(program->step[0]) ? -EIO : 0, "read the program");
-	program->length = (size_t)size / sizeof(program->step[0]);
-	close(fd);
-	seccomp_release(filter);
-}
-
-static void compile_conditions(struct program *program, const struct condition *c, size_t count)
-{
-	scmp_filter_ctx filter = start_filter(GO_ON);
-
-	for (size_t i = 0; i < count; i++)
-		add(filter, c[i].action, c[i].name, c[i].count, c[i].arg);
-	compile(filter, program);
+	for (const struct condition *end = c + count; c < end; c++)
+		add(filter, c->action, c->name, c->count, c->arg);
+	program_compile(filter, program);
 }
 
 static void compile_tables(struct program *program)
 {
-	scmp_filter_ctx filter = start_filter(SCMP_ACT_ERRNO(ENOSYS));
+	scmp_filter_ctx filter = program_start(SCMP_ACT_ERRNO(ENOSYS));
 
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		add_words(filter, SCMP_ACT_ALLOW, allowed[i]);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		add_words(filter, SCMP_ACT_ERRNO(refused[i].code), refused[i].names);
-	compile(filter, program);
-}
-
-/*
- * Put `second` behind `first`, which goes on there where it returns GO_ON. Within one libseccomp filter "allow
- * unless" cannot be said: a rule without arguments overrides those with, and what matches no rule gets the
- * filter's one default. Two filters could be loaded instead; then every call that is filtered would run both.
- */
-static void join(struct program *first, const struct program *second)
-{
-	if (first->length + second->length > PROGRAM_MAX)
-		require(-E2BIG, "program");
-	for (size_t i = 0; i < first->length; i++) {
-		struct sock_filter *step = &first->step[i];
-		if (step->code == (BPF_RET | BPF_K) && step->k == GO_ON)
-			*step = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, first->length - i - 1);
-	}
-	memcpy(&first->step[first->length], second->step, second->length * sizeof(second->step[0]));
-	first->length += second->length;
-}
-
-static int print(const struct program *program)
-{
-	printf("/* Made by tools/seccomp_gen.c, which holds the policy: do not edit. %zu instructions. */\n"
-	       "#include <linux/filter.h>\n\n"
-	       "static const struct sock_filter seccomp_filter[] = {\n",
-	       program->length);
-	for (size_t i = 0; i < program->length; i++) {
-		const struct sock_filter *step = &program->step[i];
-		printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", step->code, step->jt, step->jf, step->k);
-	}
-	printf("};\n");
-	return fflush(stdout) != 0 || ferror(stdout);
+	program_compile(filter, program);
 }
 
 int main(void)
 {
-	static struct program first;
-	static struct program second;
-	static struct program third;
+	static struct program first, second, third;
 
 	/* What the sandbox's kernel is asked for, and not what the one of the building machine happens to do. */
 	require(seccomp_api_set(3), "seccomp_api_set");
-	compile_conditions(&first, exempt, sizeof(exempt) / sizeof(exempt[0]));
-	compile_conditions(&second, by_argument, sizeof(by_argument) / sizeof(by_argument[0]));
+	compile_conditions(by_argument, sizeof(by_argument) / sizeof(by_argument[0]), &first);
+	compile_conditions(unless, sizeof(unless) / sizeof(unless[0]), &second);
 	compile_tables(&third);
-	join(&second, &third);
-	join(&first, &second);
-	return print(&first);
+	program_join(&second, &third);
+	program_join(&first, &second);
+	return program_print(&first);
 }

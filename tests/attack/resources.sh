@@ -34,8 +34,8 @@ state_on_disk() {
 	cut -d' ' -f5- /proc/self/mountinfo | sort >"$work/mounts"
 }
 
-policy() { # LIMITS [PIDS]
-	write_config <<<"covers = [ \"@carrel\" ]; defaults = { limits = { cpus = \"2\"; tmp = \"1G\"; tmp_inodes = \"2M\"; pids = \"${2-400}\"; $1 }; };"
+policy() { # LIMITS [PIDS [MORE SETTINGS]]
+	write_config <<<"covers = [ \"@carrel\" ]; defaults = { limits = { cpus = \"2\"; tmp = \"1G\"; tmp_inodes = \"2M\"; pids = \"${2-400}\"; $1 }; ${3-} };"
 }
 
 mib() { # V1-FILE V2-FILE of the session's memory; nothing when the session is gone
@@ -153,7 +153,7 @@ on_host() { # FORM AMOUNT
 }
 
 memory_forms='malloc shared memfd shm tables mappings'
-queue_forms='pipes unix datagrams messages sockets filters'
+queue_forms='pipes unix datagrams messages sockets'
 object_forms='open timers epolls semaphores'
 task_forms='forks threads zombies'
 
@@ -246,6 +246,20 @@ test_terminals() {
 test_asynchronous_io() {
 	expect_eq 'refused 0 ENOSYS' "$(in_other aio 1)"
 	expect_match '^all' "$(on_host aio 0.05)" "the control"
+}
+
+# Compiled, they are of one amount that the whole host has (net.core.bpf_jit_limit), and are not counted as the session's.
+test_programs_of_the_packet_filter() {
+	for form in filters group-filters; do
+		expect_eq 'refused 0 ENOPROTOOPT' "$(in_other $form 1)" $form
+	done
+	expect_eq 'refused 0 EINVAL' "$(in_other seccomp 1)"
+	policy 'memory = "1G";' 400 'seccomp = "off";'
+	for form in filters group-filters seccomp; do
+		hog $form 8
+		expect_eq all "$result" "the control of $form"
+		end_hog
+	done
 }
 
 # What the host itself counts, and not the group: on a busy machine others take and give back too, so the best of some.

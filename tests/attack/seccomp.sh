@@ -35,6 +35,10 @@ test_control_with_the_filter_off_by_policy() {
 	expect_match 'userfaultfd: ALLOWED' "$output"
 	expect_match 'keyctl: ALLOWED' "$output"
 	expect_match 'call swapped by a tracer: ALLOWED' "$output"
+	expect_match 'other protocols of AF_INET: ALLOWED' "$output"
+	expect_match 'filter of a socket: ALLOWED' "$output"
+	expect_match 'seccomp filter: ALLOWED' "$output"
+	expect_match 'huge pages by mmap: ALLOWED' "$output"
 }
 
 test_it_is_on_every_process_from_PID_1_on() {

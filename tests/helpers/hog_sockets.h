@@ -5,14 +5,18 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Write until there is no room. */
@@ -194,17 +198,64 @@ static long take_netlink(void)
 	return waiting_in(fd);
 }
 
+/* One that the kernel compiles to as much as may be; long, so that a few use up what the host has for compiled ones. */
+static struct sock_fprog *long_filter(void)
+{
+	static struct sock_filter code[4000];
+	static struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	for (size_t i = 0; i < program.len; i++)
+		code[i] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, (unsigned)i);
+	code[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
+	code[program.len - 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	return &program;
+}
+
+static const long filter_size = 4000 * 16; /* as given, and as translated */
+
+static long attach_filter(int option)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, option, long_filter(), sizeof(struct sock_fprog)) < 0)
+		return -errno;
+	return filter_size;
+}
+
 static long take_filters(void)
 {
-	static struct sock_filter code[4096];
-	struct sock_fprog program = { 4096, code };
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	return attach_filter(SO_ATTACH_FILTER);
+}
 
-	for (int i = 0; i < 4096; i++)
-		code[i] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 1);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+static long take_group_filters(void)
+{
+	return attach_filter(SO_ATTACH_REUSEPORT_CBPF);
+}
+
+/* A process may have eight of this length. */
+static long take_seccomp(void)
+{
+	int told[2], error = 0;
+
+	if (pipe(told) < 0)
 		return -errno;
-	return (long)sizeof(code) * 2; /* as given, and as translated */
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		for (int i = 0; i < 8 && error == 0; i++)
+			if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, long_filter()) < 0)
+				error = errno;
+		while (write(told[1], &error, sizeof(error)) > 0)
+			pause();
+		_exit(1);
+	}
+	if (pid > 0 && read(told[0], &error, sizeof(error)) != sizeof(error))
+		error = ECHILD;
+	close(told[0]);
+	close(told[1]);
+	return pid < 0 ? -EAGAIN : error ? -error : 8 * filter_size;
 }
 
 static long take_sockets(void)
@@ -250,6 +301,8 @@ static const struct form socket_forms[] = {
 	{ "udp", take_udp, false, false },
 	{ "netlink", take_netlink, false, false },
 	{ "filters", take_filters, false, false },
+	{ "group-filters", take_group_filters, false, false },
+	{ "seccomp", take_seccomp, false, false },
 	{ "sockets", take_sockets, false, false },
 	{ "mqueues", take_mqueues, false, false },
 	{ "messages", take_messages, false, false },

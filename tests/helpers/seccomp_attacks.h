@@ -6,15 +6,21 @@
 
 #include <errno.h>
 #include <linux/btrfs.h>
+#include <linux/memfd.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -48,11 +54,15 @@ struct probe {
 		.name = name_, .expect = expect_, .run = run_ \
 	}
 
+#define ATTACH(name_, option_) CALL(name_, ENOPROTOOPT, SYS_setsockopt, -1, SOL_SOCKET, option_, BAD, 16)
+
 #define BAD	 1L	     /* no address */
 #define ALL	 0xffffffffL /* no valid set of flags */
 #define HIGH	 (1L << 32)  /* what the kernel drops from a 32-bit argument */
 #define UNTRIED	 253	     /* for want of what it would be tried with; no errno */
 #define BAD_TYPE 15L	     /* no type of socket: EINVAL for every family, even one that is not built in */
+
+#define BAD_FLAG 0x100L /* of a socket's type: likewise EINVAL, and no module is loaded for the protocol */
 
 #define SYS_OPEN_TREE_ATTR 467 /* Linux 6.15 */
 
@@ -83,6 +93,49 @@ static int other_families(void)
 static int other_families_high(void)
 {
 	return try_families(HIGH);
+}
+
+static bool is_usual(long family, long type, long protocol)
+{
+	switch (type) {
+	case SOCK_STREAM:
+		return protocol == 0 || protocol == IPPROTO_TCP;
+	case SOCK_DGRAM:
+		return protocol == 0 || protocol == IPPROTO_UDP ||
+		       protocol == (family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	}
+	return type == SOCK_RAW; /* needs a right */
+}
+
+/* Every protocol but the usual ones: EPROTONOSUPPORT, or what else one of them gave. */
+static int try_protocols(long family, long high)
+{
+	for (long type = 0; type < 16; type++) {
+		for (long protocol = 0; protocol < 512; protocol++) {
+			if (is_usual(family, type, protocol))
+				continue;
+			if (syscall(SYS_socket, high | family, high | BAD_FLAG | type, high | protocol) !=
+				    -1 ||
+			    errno != EPROTONOSUPPORT)
+				return errno;
+		}
+	}
+	return EPROTONOSUPPORT;
+}
+
+static int other_protocols(void)
+{
+	return try_protocols(AF_INET, 0);
+}
+
+static int other_protocols_high(void)
+{
+	return try_protocols(AF_INET, HIGH);
+}
+
+static int other_protocols_6(void)
+{
+	return try_protocols(AF_INET6, 0);
 }
 
 /*
@@ -231,6 +284,28 @@ static const struct probe attacks[] = {
 	STEP("sockets of other families, high bits", EAFNOSUPPORT, other_families_high),
 	CALL("socketpair TIPC", EAFNOSUPPORT, SYS_socketpair, AF_TIPC, BAD_TYPE, 0, BAD),
 	CALL("socketpair TIPC, high bits", EAFNOSUPPORT, SYS_socketpair, HIGH | AF_TIPC, BAD_TYPE, 0, BAD),
+	STEP("other protocols of AF_INET", EPROTONOSUPPORT, other_protocols),
+	STEP("other protocols of AF_INET, high bits", EPROTONOSUPPORT, other_protocols_high),
+	STEP("other protocols of AF_INET6", EPROTONOSUPPORT, other_protocols_6),
+
+	ATTACH("filter of a socket", SO_ATTACH_FILTER),
+	ATTACH("BPF of a socket", SO_ATTACH_BPF),
+	ATTACH("filter of a group of sockets", SO_ATTACH_REUSEPORT_CBPF),
+	ATTACH("BPF of a group of sockets", SO_ATTACH_REUSEPORT_EBPF),
+	CALL("filter of a socket, high bits", ENOPROTOOPT, SYS_setsockopt, -1, HIGH | SOL_SOCKET,
+	     HIGH | SO_ATTACH_FILTER, BAD, 16),
+	CALL("seccomp filter", EINVAL, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, BAD),
+	CALL("seccomp filter, high bits", EINVAL, SYS_seccomp, HIGH | SECCOMP_SET_MODE_FILTER, HIGH, BAD),
+	CALL("seccomp filter by prctl", EINVAL, SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, BAD),
+	CALL("seccomp filter by prctl, high bits", EINVAL, SYS_prctl, HIGH | PR_SET_SECCOMP,
+	     SECCOMP_MODE_FILTER, BAD),
+
+	CALL("huge pages by mmap", ENOMEM, SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_HUGETLB, -1, 0),
+	CALL("huge pages by mmap, high bits", ENOMEM, SYS_mmap, 0, 4096, PROT_READ,
+	     HIGH | MAP_PRIVATE | MAP_HUGETLB, -1, 0),
+	CALL("huge pages by memfd", EINVAL, SYS_memfd_create, BAD, MFD_HUGETLB),
+	CALL("huge pages by memfd, high bits", EINVAL, SYS_memfd_create, BAD, HIGH | MFD_HUGETLB),
+	CALL("huge pages by shmget", EPERM, SYS_shmget, IPC_PRIVATE, 0, IPC_CREAT | SHM_HUGETLB | 0600),
 
 	CALL("ioctl TIOCSTI", EPERM, SYS_ioctl, -1, TIOCSTI, BAD),
 	CALL("ioctl TIOCSTI, high bits", EPERM, SYS_ioctl, -1, HIGH | TIOCSTI, BAD),

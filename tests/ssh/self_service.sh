@@ -124,6 +124,25 @@ test_a_home_of_the_host() {
 	allow '"reset", "snapshot"'
 }
 
+# What they may not remove they may rename, and the keeper is root.
+test_attack_what_is_not_theirs_in_a_home_of_the_host() {
+	allow '"reset", "snapshot"' 'home = "host";'
+	install -d -m 755 /home/u1/roots
+	echo precious >/home/u1/roots/file
+	inside u1 'rm -rf ~/roots; mv ~/roots ~/.carrel-request'
+	logged "user 'u1' asked for something: cannot remove '.carrel-request' of the home: Is a directory"
+	expect_eq precious "$(</home/u1/.carrel-request/file)"
+	rm -r /home/u1/.carrel-request
+	# The control: what the user may remove is gone.
+	install -m 600 /dev/null /home/u1/roots-file
+	inside u1 'mv ~/roots-file ~/.carrel-request'
+	expect_status 1 test -e /home/u1/.carrel-request
+	allow '"reset", "snapshot"'
+	# And the control of the tree, in a home in which all is theirs.
+	inside u1 'mkdir -p ~/.carrel-request/a; echo x >~/.carrel-request/a/file'
+	expect_status 1 test -e "$state/home/.carrel-request"
+}
+
 test_how_many_snapshots() {
 	local i
 
