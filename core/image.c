@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "cleanup.h"
@@ -69,6 +70,27 @@ int image_open_dir(const char *name, struct carrel_error *err)
 		return path;
 	int fd = openat(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? error_errno(err, "cannot open image '%s'", name) : fd;
+}
+
+int image_hold(const char *name, struct carrel_error *err)
+{
+	struct stat held, named;
+	_cleanup_close_ int fd = image_open_dir(name, err);
+
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? error_set(err, EBUSY, "image '%s' is being removed", name)
+					    : error_errno(err, "cannot lock image '%s'", name);
+	/* Whoever removes it renames it first: what was opened before that may be locked after. */
+	_cleanup_close_ int again = image_open_dir(name, err);
+	if (again < 0)
+		return again;
+	if (fstat(fd, &held) < 0 || fstat(again, &named) < 0)
+		return error_errno(err, "cannot stat image '%s'", name);
+	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
+		return error_set(err, EBUSY, "image '%s' is being replaced", name);
+	return steal_fd(&fd);
 }
 
 int image_open(const char *name, struct carrel_error *err)

@@ -36,6 +36,12 @@ bool image_name_valid(const char *name);
  */
 int image_open(const char *name, struct carrel_error *err);
 
+/*
+ * Keep the image from being removed for as long as the descriptor that is returned is open (a shared lock on its directory, as
+ * flock(2) has it; `image remove` takes an exclusive one). -EBUSY: it is just being removed. Descriptor or -errno.
+ */
+int image_hold(const char *name, struct carrel_error *err);
+
 /* Open the directory of an image, for reading. Checked likewise. */
 int image_open_dir(const char *name, struct carrel_error *err);
 

@@ -16,22 +16,28 @@
 
 #define NAMED_MAX 3 /* users to name in a refusal */
 
-/* Whether the user whose state directory this is was given the image, or has a snapshot on it. */
-static bool is_pinned(int users_fd, const char *state, const char *image)
+/*
+ * Whether the user whose state directory this is was given the image, or has a snapshot on it. 1, 0, or -errno: what cannot be read may
+ * say so.
+ */
+static int is_pinned(int users_fd, const char *state, const char *image, struct carrel_error *err)
 {
 	_cleanup_free_ struct snapshot *list = NULL;
 	char pinned[IMAGE_NAME_MAX + 1];
 	_cleanup_close_ int fd = openat(users_fd, state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
-		return false;
-	if (state_read_image(fd, pinned, NULL) == 0 && strcmp(pinned, image) == 0)
-		return true;
-	int n = snapshot_list(fd, &list, NULL);
+		return errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(err, "cannot open it");
+	int r = state_read_image(fd, pinned, err);
+	if (r == 0 && strcmp(pinned, image) == 0)
+		return 1;
+	if (r < 0 && r != -ENOENT)
+		return r;
+	int n = snapshot_list(fd, &list, err);
 	for (int i = 0; i < n; i++)
 		if (strcmp(list[i].image, image) == 0)
-			return true;
-	return false;
+			return 1;
+	return n < 0 ? n : 0;
 }
 
 /* How many users are pinned to the image; the first few are named in `names`. Or -errno. */
@@ -46,7 +52,10 @@ static int count_pinned(const char *image, char *names, size_t size, struct carr
 	if (!dir)
 		return errno == ENOENT ? 0 : error_errno(err, "cannot open '%s'", CARREL_USERS);
 	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || !is_pinned(dirfd(dir), entry->d_name, image))
+		int pinned = entry->d_name[0] == '.' ? 0 : is_pinned(dirfd(dir), entry->d_name, image, err);
+		if (pinned < 0)
+			return error_context(err, "which image uid %s has is not known", entry->d_name);
+		if (!pinned)
 			continue;
 		if (count++ < NAMED_MAX && used < size)
 			used += (size_t)snprintf(names + used, size - used, "%s%s", used ? ", " : "",
@@ -83,11 +92,20 @@ static int refuse_live(const char *image, struct carrel_error *err)
 			return alive;
 		if (!alive)
 			continue;
-		/* One that cannot be read yet may turn out to be on any image. */
-		if (session_read(ids[i], &record, NULL) < 0 || strcmp(record.image, image) == 0)
+		/* One that cannot be read yet, or is not open yet, may turn out to be on any image. */
+		if (session_read(ids[i], &record, NULL) < 0 || !record.init ||
+		    strcmp(record.image, image) == 0)
 			return error_set(err, EBUSY, "session '%s' is using image '%s'", ids[i], image);
 	}
 	return n < 0 ? n : 0;
+}
+
+/* Asked once more when nobody new can find the image: somebody may have come in between. */
+static int refuse_used(const char *image, struct carrel_error *err)
+{
+	int r = refuse_live(image, err);
+
+	return r < 0 ? r : refuse_pinned(image, err);
 }
 
 int verb_image_remove(const struct ctl_args *args)
@@ -97,10 +115,10 @@ int verb_image_remove(const struct ctl_args *args)
 
 	if (!image_name_valid(name))
 		return ctl_usage("'%s' is not a name for an image", name);
-	int r = refuse_live(name, &err);
-	if (r == 0 && !(args->options & CTL_FORCE))
-		r = refuse_pinned(name, &err);
+	int (*in_use)(const char *, struct carrel_error *) = args->options & CTL_FORCE ? refuse_live
+										       : refuse_used;
+	int r = in_use(name, &err);
 	if (r == 0)
-		r = staging_retire(name, refuse_live, &err);
+		r = staging_retire(name, in_use, &err);
 	return r < 0 ? ctl_fail(&err) : CTL_DONE;
 }

@@ -114,7 +114,16 @@ int staging_commit(struct staging *staging, const char *name, struct carrel_erro
 	/* An image that is there under its name is whole, also after a power cut. */
 	if (syncfs(staging->fd) < 0)
 		return error_errno(err, "cannot write the image to disk");
-	if (renameat2(staging->images_fd, staging->name, staging->images_fd, name, RENAME_NOREPLACE) < 0) {
+	/* Not while another of this name is being removed: it may have to be put back. */
+	int r = lock_images(staging->images_fd, err);
+	if (r < 0)
+		return r;
+	r = renameat2(staging->images_fd, staging->name, staging->images_fd, name, RENAME_NOREPLACE) < 0
+		    ? -errno
+		    : 0;
+	(void)flock(staging->images_fd, LOCK_UN);
+	if (r < 0) {
+		errno = -r;
 		if (errno == EEXIST)
 			return error_set(err, EEXIST,
 					 "image '%s' already exists; remove it first or choose another name",
@@ -177,9 +186,15 @@ int staging_retire(const char *name, int (*in_use)(const char *name, struct carr
 	if (dir == -ENOENT)
 		return error_set(err, ENOENT, "image '%s' is not imported", name);
 	int r = dir < 0 ? dir : fs_lock(dir, LOCK_TIMEOUT_MS);
+	if (r == -ETIMEDOUT)
+		return error_set(err, EBUSY, "image '%s' is in use by another carrelctl", name);
 	if (r < 0)
 		return error_set(err, -r, "cannot lock image '%s': %s", name, strerror(-r));
+	r = lock_images(images, err);
+	if (r < 0)
+		return r;
 	r = hide(images, name, hidden, sizeof(hidden), in_use, err);
+	(void)flock(images, LOCK_UN);
 	if (r < 0)
 		return r;
 	if (fsync(images) < 0)

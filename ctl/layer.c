@@ -21,6 +21,7 @@ struct level {
 	char **names;
 	size_t count, next;
 	size_t path_length; /* of the directory's own path */
+	bool hidden;	    /* what is in it */
 	int under[LAYER_UNDER_MAX];
 };
 
@@ -83,10 +84,10 @@ static int read_names(int fd, struct level *level)
 }
 
 /* Go down into `fd`, which is then the walk's, at the first `length` bytes of its path. `under` too. */
-static int push(struct walk *w, int fd, size_t length, const int *under)
+static int push(struct walk *w, int fd, size_t length, bool hidden, const int *under)
 {
 	_cleanup_close_ int owned = fd;
-	struct level level = { .path_length = length };
+	struct level level = { .path_length = length, .hidden = hidden };
 	struct stat st;
 
 	for (size_t i = 0; i < LAYER_UNDER_MAX; i++)
@@ -148,7 +149,7 @@ static void look_under(struct walk *w, struct layer_entry *entry, const int *und
 static int step(struct walk *w, const char *name, struct carrel_error *err)
 {
 	struct level *level = &w->levels[w->depth - 1];
-	struct layer_entry entry = { .name = name, .dirfd = w->fd };
+	struct layer_entry entry = { .name = name, .dirfd = w->fd, .hidden = level->hidden };
 	int under[LAYER_UNDER_MAX] = { -EBADF, -EBADF };
 	int r = set_path(w, level->path_length, name);
 
@@ -172,7 +173,8 @@ static int step(struct walk *w, const char *name, struct carrel_error *err)
 	for (size_t i = 0; i < w->under; i++)
 		if (entry.under[i].there && S_ISDIR(entry.under[i].st.st_mode))
 			under[i] = open_child(level->under[i], name);
-	r = push(w, steal_fd(&fd), level->path_length + 1 + strlen(name), under);
+	r = push(w, steal_fd(&fd), level->path_length + 1 + strlen(name), entry.hidden || entry.opaque,
+		 under);
 	return r < 0 ? error_set(err, -r, "cannot read a directory: %s", strerror(-r)) : 0;
 }
 
@@ -198,7 +200,7 @@ static int start(struct walk *w, int root, const int *under, struct carrel_error
 	}
 	for (size_t i = 0; i < w->under; i++)
 		copies[i] = under[i] < 0 ? -EBADF : openat(under[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = push(w, fd, 0, copies);
+	r = push(w, fd, 0, entry.opaque, copies);
 	return r < 0 ? error_set(err, -r, "cannot read a directory: %s", strerror(-r)) : 0;
 }
 

@@ -19,6 +19,7 @@ struct layer_entry {
 	struct stat st;
 	bool whiteout; /* hides what is below it */
 	bool opaque;   /* a directory that does */
+	bool hidden;   /* below one that is opaque: what the images have here does not show, and never will */
 	struct {
 		int dirfd; /* where it would be in the image, or -EBADF */
 		bool there;

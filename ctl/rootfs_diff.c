@@ -84,7 +84,7 @@ static int add(struct diff *diff, const char *change, const char *what, const st
 	return 0;
 }
 
-/* An opaque directory: what the image has in it and the layer has not is gone. */
+/* An opaque directory, or one below it: what the image has in it and the layer has not is gone. */
 static int add_hidden(struct diff *diff, const struct layer_entry *entry, struct carrel_error *err)
 {
 	_cleanup_close_ int mine = openat(entry->dirfd, entry->name,
@@ -140,7 +140,8 @@ static int visit(const struct layer_entry *entry, void *arg, struct carrel_error
 	if (!there)
 		return add(diff, "added", "", &entry->st, entry->path, err);
 	int r = compare(diff, entry, err);
-	if (r == 0 && entry->opaque && S_ISDIR(entry->under[0].st.st_mode))
+	if (r == 0 && (entry->opaque || entry->hidden) && S_ISDIR(entry->st.st_mode) &&
+	    S_ISDIR(entry->under[0].st.st_mode))
 		r = add_hidden(diff, entry, err);
 	return r;
 }

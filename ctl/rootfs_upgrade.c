@@ -41,6 +41,7 @@ static const struct table_column columns[] = {
 struct upgrade {
 	struct idmap ids;
 	int images[2];
+	int held[2];	     /* so that nobody removes them meanwhile */
 	struct table *table; /* to list conflicts, or NULL: then the entries are changed */
 	unsigned conflicts;
 	char **dirs; /* copied up and nothing else: removed when nothing is left in them */
@@ -203,8 +204,14 @@ static int visit_file(struct upgrade *up, const struct layer_entry *entry, struc
 			    err);
 }
 
+/*
+ * What is below a directory that the user has made anew is all the user's, also where it is the same as in an image: that does not show
+ * there, so nothing could take its place. The directory itself is the conflict, if there is one.
+ */
 static int visit(const struct layer_entry *entry, void *arg, struct carrel_error *err)
 {
+	if (entry->hidden)
+		return 0;
 	return entry->whiteout		    ? visit_whiteout(arg, entry, err)
 	       : S_ISDIR(entry->st.st_mode) ? visit_directory(arg, entry, err)
 					    : visit_file(arg, entry, err);
@@ -237,8 +244,15 @@ static int rebase(int staging_fd, void *arg, struct carrel_error *err)
 
 	if (upper < 0)
 		return error_errno(err, "cannot open the copy of 'upper'");
+	unsigned listed = up->conflicts;
+	up->conflicts = 0;
 	int r = layer_walk(upper, up->images, 2, visit, up, err);
 	remove_empty(up, upper);
+	if (r == 0 && up->conflicts != listed)
+		return error_set(err, EAGAIN,
+				 "there are %u conflicts now and not %u: the user has changed something "
+				 "meanwhile, look again",
+				 up->conflicts, listed);
 	return r;
 }
 
@@ -265,9 +279,16 @@ static int open_images(struct upgrade *up, const struct rootfs *rootfs, const ch
 {
 	if (!rootfs->image[0])
 		return error_set(err, ENOENT, "there is no image to upgrade from: the first login gives one");
-	up->images[OLD] = image_open(rootfs->image, err);
-	up->images[NEW] = up->images[OLD] < 0 ? -EBADF : image_open(image, err);
-	return up->images[OLD] < 0 ? up->images[OLD] : up->images[NEW] < 0 ? up->images[NEW] : 0;
+	for (int i = OLD; i <= NEW; i++) {
+		const char *name = i == OLD ? rootfs->image : image;
+		up->held[i] = image_hold(name, err);
+		if (up->held[i] < 0)
+			return up->held[i];
+		up->images[i] = image_open(name, err);
+		if (up->images[i] < 0)
+			return up->images[i];
+	}
+	return 0;
 }
 
 static int carry_out(struct upgrade *up, struct rootfs *rootfs, const struct ctl_args *args,
@@ -313,12 +334,14 @@ static int upgrade(struct upgrade *up, struct rootfs *rootfs, const struct ctl_a
 int verb_rootfs_upgrade(const struct ctl_args *args)
 {
 	_cleanup_rootfs_ struct rootfs rootfs = ROOTFS_NONE;
-	struct upgrade up = { .images = { -EBADF, -EBADF } };
+	struct upgrade up = { .images = { -EBADF, -EBADF }, .held = { -EBADF, -EBADF } };
 
 	if (!args->image || !image_name_valid(args->image))
 		return ctl_usage("say --image NAME: which image to go on to");
 	int status = upgrade(&up, &rootfs, args);
-	close_fd(&up.images[OLD]);
-	close_fd(&up.images[NEW]);
+	for (int i = OLD; i <= NEW; i++) {
+		close_fd(&up.images[i]);
+		close_fd(&up.held[i]);
+	}
 	return status;
 }

@@ -170,6 +170,16 @@ record() { # ID
 		"$1" "${1%-*}"
 }
 
+# What cannot be read may be what it is built on.
+test_remove_when_a_state_cannot_be_read() {
+	mkdir -p /var/lib/carrel/users/4711
+	echo 'x y' >/var/lib/carrel/users/4711/image
+	expect_status 1 carrelctl image remove base
+	expect_match 'which image uid 4711 has is not known' "$errors"
+	carrelctl image list | grep -q '^base '
+	rm -r /var/lib/carrel/users/4711
+}
+
 test_remove_what_a_session_uses() {
 	local dir=/run/carrel/sessions/2001-00000001 keeper
 

@@ -20,11 +20,6 @@ view_of() { # USER
 		done'
 }
 
-changes() { # USER: "change what path", sorted
-	ctl diff "$1" --json | python3 -c 'import json,sys
-for r in json.load(sys.stdin)["diff"]: print(r["change"], r["what"] or "-", r["path"])' | sort
-}
-
 test_diff_of_a_fresh_one() {
 	expect_eq '' "$(changes u1)"
 	expect_status 0 ctl diff u1

@@ -11,6 +11,7 @@ setup() {
 	local i
 
 	prepare_versions
+	carrelctl image import same "$work/v1.tar.gz"
 	for ((i = 1; i <= 50; i++)); do
 		useradd -m -s "$shell_path" -G carrel "m$i"
 		allow_key "m$i"

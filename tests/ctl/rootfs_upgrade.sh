@@ -127,6 +127,58 @@ for r in json.load(sys.stdin)["conflicts"]: print(r["user"], r["image"], r["path
 	expect_eq v1 "$(ctl list --json | field image | head -n 1)"
 }
 
+# A directory that was made anew hides what the image has there: what the user has in it is all that there is.
+test_upgrade_of_directories_that_were_made_anew() {
+	local seen before
+
+	ctl reset u1 --yes
+	seen='find /opt/data /opt/bothdir -exec stat -c "%n %a" {} \; | sort; cat /opt/data/sub/inner /opt/data/own'
+	inside u1 'cd /opt && cp -a data /tmp/d && rm -r data && cp -a /tmp/d data && echo own >data/own && rm data/hard3 &&
+		cp -a bothdir /tmp/b && rm -r bothdir && cp -a /tmp/b bothdir'
+	before=$(inside u1 "$seen")
+	expect_match 'inner.own' "$before"
+	expect_eq $'added - /opt/data/own\ndeleted - /opt/data/hard3' "$(changes u1)"
+	expect_status 0 ctl upgrade u1 --image v2 --yes
+	expect_match 'replaced +changed +/opt/bothdir' "$output" "what the new image has changed in it"
+	expect_eq "$before" "$(inside u1 "$seen")"
+	# One level deeper than the mark.
+	inside u1 'rm -r /opt/data/sub && mkdir -p /opt/data/sub'
+	expect_match 'deleted - /opt/data/sub/inner' "$(changes u1)"
+	ctl reset u1 --yes
+	expect_status 0 ctl upgrade u1 --image v1 --yes
+}
+
+# While somebody is asked about an upgrade neither of the images goes, nor does the list of conflicts grow unseen.
+test_upgrade_while_others_work() {
+	local status=0
+
+	ctl reset u1 --yes
+	inside u1 'echo mine >/opt/both'
+	mkfifo "$work/go"
+	cat >"$work/dialogue" <<-END
+		set timeout 60
+		spawn carrelctl rootfs upgrade u1 --image v2
+		expect "Go on?"
+		exec sh -c "echo asked >$work/asked; cat $work/go"
+		send "yes\\r"
+		expect eof
+		exit [lindex [wait] 3]
+	END
+	expect -f "$work/dialogue" >"$work/said" 2>&1 </dev/null &
+	wait_until 30 test -s "$work/asked"
+	expect_status 1 carrelctl image remove v2
+	expect_match "image 'v2' is in use by another carrelctl" "$errors"
+	expect_status 1 carrelctl image remove --force v2
+	inside u1 'echo mine >/opt/image'
+	echo >"$work/go"
+	wait $! || status=$?
+	expect_eq 1 $status
+	expect_match 'there are 2 conflicts now and not 1' "$(<"$work/said")"
+	expect_eq v1 "$(ctl list --json | field image | head -n 1)"
+	expect_eq mine "$(inside u1 'cat /opt/image')"
+	ctl reset u1 --yes
+}
+
 # An overlay refers to files by their numbers. Those are others in a copy, or in an image that was imported anew.
 test_files_from_a_backup_and_an_image_imported_anew() {
 	inside u1 'echo mine >/opt/user; echo hers >/opt/hard1; echo home >~/file'

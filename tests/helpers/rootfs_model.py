@@ -102,7 +102,7 @@ class User:
 
     def change(self):
         what = self.random.choice(["new", "new", "append", "overwrite", "remove", "removedir", "mkdir", "link", "symlink", "move", "movedir",
-                                   "chmod", "replacedir"])
+                                   "chmod", "replacedir", "recopy"])
         text = f"{self.name} {self.number} {self.random.random()}"
         if what == "new":
             path = self.fresh_path()
@@ -161,6 +161,11 @@ class User:
             self.tree[path] = Node("dir", 0o755, None)
             self.tree[path + "/inside"] = Node("file", 0o644, b"inside\n")
             return f"rm -r /{path} && mkdir /{path} && echo inside >/{path}/inside"
+        if what == "recopy":  # the same as it was, but all the user's: an opaque directory
+            nodes = [n for p, n in self.tree.items() if p.startswith(path + "/") and n.kind == "file"]
+            if any(sum(other is node for other in self.tree.values()) > 1 for node in nodes):
+                return "true"
+            return f"cp -a /{path} /tmp/recopy && rm -r /{path} && mv /tmp/recopy /{path}"
         # A directory of the image cannot be renamed (EXDEV), so mv copies it, and files with several names become several files.
         inside = [n for p, n in self.tree.items() if p.startswith(path + "/") and n.kind == "file"]
         if any(sum(other is node for other in self.tree.values()) > 1 for node in inside):
@@ -221,8 +226,21 @@ class User:
         self.run(*arguments)
         self.let_go()
 
+    def upgradable(self):
+        """Files of the image with several names stay changed by those names only by which they were changed: see carrelctl(8)."""
+        for path, node in BARE.items():
+            if sum(other is node for other in BARE.values()) < 2 or node.kind != "file" or path not in self.tree:
+                continue
+            mine = self.tree[path]
+            names = [p for p, n in self.tree.items() if n is mine]
+            if (mine.mode, mine.content) != (node.mode, node.content) or any(BARE.get(p) is not node for p in names):
+                return False
+        return True
+
     def step(self):
-        what = self.random.choices(["change", "snapshot", "rollback", "reset", "home", "hold"], [30, 25, 25, 8, 4, 8])[0]
+        what = self.random.choices(["change", "snapshot", "rollback", "reset", "home", "hold", "upgrade"], [30, 25, 25, 8, 4, 8, 15])[0]
+        if what == "upgrade" and not self.upgradable():
+            what = "change"
         if what == "rollback" and not self.snapshots:
             what = "snapshot"
         counts[what] = counts.get(what, 0) + 1
@@ -240,6 +258,8 @@ class User:
             name = self.random.choice(sorted(self.snapshots))
             self.verb("rollback", self.name, name, "--yes")
             self.tree = copy_tree(self.snapshots[name])
+        elif what == "upgrade":  # the two images are the same, and so all stays as it is
+            self.verb("upgrade", self.name, "--image", self.random.choice(["v1", "same"]), "--yes")
         elif what == "reset":
             self.verb("reset", self.name, "--yes")
             self.tree = copy_tree(BARE)

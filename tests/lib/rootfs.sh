@@ -73,3 +73,8 @@ field() { # NAME: of the JSON objects, a line each
 	python3 -c 'import json,sys
 for row in list(json.load(sys.stdin).values())[0]: print(row[sys.argv[1]])' "$1"
 }
+
+changes() { # USER: "change what path", sorted
+	ctl diff "$1" --json | python3 -c 'import json,sys
+for r in json.load(sys.stdin)["diff"]: print(r["change"], r["what"] or "-", r["path"])' | sort
+}
