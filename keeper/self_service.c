@@ -119,30 +119,39 @@ static int serve(struct keeper *k, const struct self_service_request *request, s
 {
 	if (!allows(&k->policy, request->reset ? "reset" : "snapshot"))
 		return error_set(err, EPERM, "the policy does not allow it");
-	return request->reset ? rootfs_reset(k->user_fd, k->user.uid, request->keep_home, err)
-			      : take_snapshot(k, request->name, err);
+	if (!request->reset)
+		return take_snapshot(k, request->name, err);
+	/* The private home of a user who now has the host's is not the one that they see. */
+	return rootfs_reset(k->user_fd, k->user.uid, request->keep_home || k->policy.home == HOME_HOST, err);
 }
 
-/* One line of the file, and a line on how it went. */
-static void serve_line(struct keeper *k, const char *line, char *outcome, size_t size)
+/* One line of the file, and a line on how it went. `full`: one before it has found no room. 0 or -errno. */
+static int serve_line(struct keeper *k, const char *line, bool full, char *outcome, size_t size)
 {
 	struct self_service_request request;
 	struct carrel_error err = { 0 };
 	char safe[128];
 
 	text_escape(safe, sizeof(safe), line);
-	int r = self_service_parse(line, &request) ? serve(k, &request, &err)
-						   : error_set(&err, EINVAL, "not a request");
+	int r = full ? error_set(&err, ECANCELED, "not tried, since there was no room for what came before")
+		: self_service_parse(line, &request) ? serve(k, &request, &err)
+						     : error_set(&err, EINVAL, "not a request");
 	log_send("carrel-keeper", r < 0 ? LOG_WARNING : LOG_NOTICE, "user '%s' asked for '%s': %s",
 		 k->user.name, safe, r < 0 ? err.msg : "done");
 	size_t used = strlen(outcome);
 	(void)snprintf(outcome + used, size - used, "%s: %s\n", safe, r < 0 ? err.msg : "done");
+	return r;
 }
 
+/*
+ * A snapshot without room has copied all that there was room for, as root, outside the limits that a session has on its use of the
+ * disk: that happens once and not for each line. And who asked for a snapshot before a reset is not to lose all without it.
+ */
 static void serve_all(struct keeper *k, char *text)
 {
 	char outcome[sizeof(k->outcome)] = "", *rest = NULL;
 	int count = 0;
+	bool full = false;
 
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (++count > REQUESTS_MAX) {
@@ -150,7 +159,8 @@ static void serve_all(struct keeper *k, char *text)
 				 k->user.name);
 			break;
 		}
-		serve_line(k, line, outcome, sizeof(outcome));
+		int served = serve_line(k, line, full, outcome, sizeof(outcome));
+		full |= served == -ENOSPC || served == -EDQUOT;
 	}
 	int r = fs_replace_at(k->user_fd, STATE_OUTCOME, outcome, strlen(outcome), 0600);
 	if (r < 0)

@@ -109,6 +109,7 @@ test_not_more_than_is_allowed() {
 
 # The request is in the host's home then, which is neither kept nor emptied.
 test_a_home_of_the_host() {
+	inside u1 'echo private >~/private'
 	allow '"reset", "snapshot"' 'home = "host";'
 	expect_status 0 inside u1 'echo three >/etc/mine; echo kept >~/file; carrel-snapshot host; carrel-reset --yes'
 	expect_match "your root filesystem is kept as 'host'" "$output"
@@ -122,6 +123,7 @@ test_a_home_of_the_host() {
 	expect_status 1 test -e /home/u1/.carrel-request
 	ctl drop u1 host --yes
 	allow '"reset", "snapshot"'
+	expect_eq private "$(inside u1 'cat ~/private')" "the private home from before"
 }
 
 # What they may not remove they may rename, and the keeper is root.
@@ -152,6 +154,30 @@ test_how_many_snapshots() {
 	logged "user 'u1' asked for too much at once"
 	logged "there are 16 snapshots already"
 	expect_eq 16 "$(snapshots | wc -l)"
+}
+
+# The first snapshot that finds no room is the last one that is tried, and nothing is lost for want of it.
+test_no_room() {
+	local tried
+
+	add_user u3
+	state=$users/$(id -u u3)
+	mkdir -p "$state"
+	mount -t tmpfs -o size=20M,mode=700 small "$state"
+	inside u3 'head -c 12000000 /dev/urandom >~/big; for i in 1 2 3; do carrel-snapshot n$i; done; carrel-reset --yes'
+	tried=$(inside u3 'ls ~; cat /run/carrel/self-service' | cut -c1-60)
+	expect_eq "big
+snapshot n1: cannot copy 'big': No space left on device
+snapshot n2: not tried, since there was no room for what cam
+snapshot n3: not tried, since there was no room for what cam
+reset: not tried, since there was no room for what came befo" "$tried"
+	# Alone it works for a full user.
+	inside u3 'carrel-reset --yes'
+	expect_eq 'reset: done' "$(inside u3 'ls ~; cat /run/carrel/self-service')"
+	ctl reset u3 --yes
+	wait_until 30 umount "$state"
+	rmdir "$state"
+	state=$users/$(id -u u1)
 }
 
 test_as_the_user() {
