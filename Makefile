@@ -33,6 +33,7 @@ KEEPER = $(patsubst %.c,$(B)/%.o,$(wildcard keeper/*.c))
 SHELL_ = $(patsubst %.c,$(B)/%.o,$(wildcard shell/*.c))
 CTL    = $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 UNITS  = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS = $(patsubst tests/helpers/%.c,$(B)/tests/helpers/%,$(wildcard tests/helpers/*.c))
 
 KEEPER_LIBS = -lcgroup -lconfig -lcap -ldl
@@ -116,6 +117,23 @@ $(B)/tests/helpers/bench_attach: HELPER_LIBS = -lcgroup
 
 helpers: $(HELPERS) ## build the programs that the tests use
 
+# The parsers once more, with the sanitizers, under a driver that feeds them bytes: tests/fuzz/driver.c. Each finding ends the
+# program; at fixed addresses, so that a seed means the same inputs each time.
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+$(B)/fuzz/%.o: %.c $(B)/defines
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -D_FORTIFY_SOURCE=2 -fPIC,$(OWN_CFLAGS)) $(CFLAGS) -O1 -fno-pie -fno-omit-frame-pointer $(SANITIZE) \
+	  $(TRACE) -c -o $@ $<
+$(B)/fuzz/core/%.o $(B)/fuzz/ctl/%.o $(B)/fuzz/keeper/%.o $(B)/fuzz/tests/fuzz/fuzz_%.o: TRACE = -fsanitize-coverage=trace-pc
+$(B)/fuzz/libcore.a: $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard core/*.c))
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/fuzz/fuzz_%: $(B)/fuzz/tests/fuzz/fuzz_%.o $(B)/fuzz/tests/fuzz/driver.o $(B)/fuzz/libcore.a
+	$(CC) $(LDFLAGS) $(SANITIZE) -no-pie -o $@ $(filter %.o,$^) $(B)/fuzz/libcore.a $(KEEPER_LIBS)
+$(B)/fuzz/fuzz_text: $(addprefix $(B)/fuzz/,ctl/alpine.o ctl/pam_stack.o ctl/sshd_text.o keeper/kmsg.o keeper/self_service_text.o)
+
+fuzzers: $(FUZZERS) ## build the fuzzers
+
 deps: ## install what building and testing needs (Debian; as root)
 	@tests/lib/install-deps build test
 
@@ -126,8 +144,13 @@ demo: ## show a sandboxed login in a throw-away view of this host (as root)
 
 check: ## every test that runs on one machine (as root)
 	@tests/lib/install-deps build test
-	@$(MAKE) --no-print-directory -s all units helpers
+	@$(MAKE) --no-print-directory -s all units helpers fuzzers
 	@tests/run
+
+fuzz: ## feed the parsers more bytes than check does: FUZZ_RUNS inputs each (as root)
+	@tests/lib/install-deps build test
+	@$(MAKE) --no-print-directory -s all helpers fuzzers
+	@FUZZ_RUNS=$${FUZZ_RUNS:-1000000} tests/run fuzz/
 
 check-vm: ## boot a Debian with systemd and cgroup v2 and test there (as root)
 	@tests/lib/install-deps build vm
@@ -147,7 +170,7 @@ bypass: ## try every way round the sandbox, beside other sandboxes; prints a tab
 
 SCRIPTS = $(shell git grep -lE '^(\#!.*\b(ba)?sh\b|\# shellcheck shell=)' -- tests packaging .ci tools config ':!*.md' 2>/dev/null)
 SOURCES = $(wildcard core/*.[ch] pam_module/*.[ch] keeper/*.[ch] shell/*.[ch] ctl/*.[ch] tools/*.[ch] \
-          tests/unit/*.[ch] tests/helpers/*.[ch])
+          tests/unit/*.[ch] tests/helpers/*.[ch] tests/fuzz/*.[ch])
 
 lint: $(B)/seccomp_filter.h ## clang-format, clang-tidy, cppcheck, shellcheck
 	clang-format --dry-run -Werror $(SOURCES)
@@ -199,5 +222,5 @@ help: ## this list
 
 -include $(shell find $(B) -path $(B)/vm -prune -o -name '*.d' -print 2>/dev/null)
 export ALPINE_TARBALL CI B
-.PHONY: FORCE all units helpers deps demo check check-vm bench bypass lint format install uninstall clean help
+.PHONY: FORCE all units helpers fuzzers deps demo check fuzz check-vm bench bypass lint format install uninstall clean help
 .DELETE_ON_ERROR:

@@ -1,25 +1,12 @@
 /*
- * fuzz_config.c - libFuzzer: any bytes as a policy file, then a decision for a made-up user.
- *
- *	mkdir -p build/fuzz/config
- *	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build/fuzz/fuzz_config \
- *		tests/fuzz/fuzz_config.c core/*.c -lcgroup -lconfig -lcap -ldl '-DCARREL_SYSCONFDIR="/etc"'
- *	build/fuzz/fuzz_config -dict=tests/fuzz/config.dict -max_total_time=30 build/fuzz/config config config/examples
+ * fuzz_config.c - any bytes as a policy file, then a decision for a made-up user.
  *
  * Beside the sanitizers' checks: a file is either good or has an error with a message, a decision never fails
  * without one, root is never covered, and every string of a policy is there.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "must.h"
 
 #include "core/config_internal.h"
-
-#define MUST(condition)           \
-	do {                      \
-		if (!(condition)) \
-			abort();  \
-	} while (0)
 
 /* libconfig 1.5 loses a string that the end of the text or an error cuts off; what we lose is still found. */
 const char *__lsan_default_suppressions(void);
@@ -54,19 +41,15 @@ static void decide(const struct config *config, uid_t uid)
 		MUST((*name)[0] && strncmp(*name, "LD_", 3) != 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t reported = 0;
 	struct carrel_error err = { 0 };
 	struct config_reader reader = { .report = keep_going, .arg = &reported, .err = &err };
-	char *text = malloc(size + 1);
+	char *text = text_of(data, size);
 
 	reader.config = config_new(&err);
-	MUST(text && reader.config);
-	memcpy(text, data, size);
-	text[size] = '\0';
+	MUST(reader.config);
 	config_parse_text(&reader, "fuzz.conf", text, size);
 	MUST((reader.result != 0) == (reported != 0));
 	MUST(reader.result == 0 || (reader.result == -err.code && err.msg[0]));
