@@ -21,6 +21,7 @@ struct level {
 	char **names;
 	size_t count, next;
 	size_t path_length; /* of the directory's own path */
+	bool hides;	    /* what the images have in it: it is opaque, or in one that is */
 	int under[LAYER_UNDER_MAX];
 };
 
@@ -82,11 +83,11 @@ static int read_names(int fd, struct level *level)
 	return r;
 }
 
-/* Go down into `fd`, which is then the walk's. `under` too. */
-static int push(struct walk *w, int fd, const int *under)
+/* Go down into the directory `entry`, open as `fd`, which is then the walk's. `under` too. */
+static int push(struct walk *w, const struct layer_entry *entry, int fd, const int *under)
 {
 	_cleanup_close_ int owned = fd;
-	struct level level = { .path_length = strlen(w->path) };
+	struct level level = { .path_length = strlen(w->path), .hides = entry->opaque || entry->hidden };
 	struct stat st;
 
 	for (size_t i = 0; i < LAYER_UNDER_MAX; i++)
@@ -148,7 +149,7 @@ static void look_under(struct walk *w, struct layer_entry *entry, const int *und
 static int step(struct walk *w, const char *name, struct carrel_error *err)
 {
 	struct level *level = &w->levels[w->depth - 1];
-	struct layer_entry entry = { .name = name, .dirfd = w->fd };
+	struct layer_entry entry = { .name = name, .dirfd = w->fd, .hidden = level->hides };
 	int under[LAYER_UNDER_MAX] = { -EBADF, -EBADF };
 	int r = set_path(w, level->path_length, name);
 
@@ -172,7 +173,7 @@ static int step(struct walk *w, const char *name, struct carrel_error *err)
 	for (size_t i = 0; i < w->under; i++)
 		if (entry.under[i].there && S_ISDIR(entry.under[i].st.st_mode))
 			under[i] = open_child(level->under[i], name);
-	r = push(w, steal_fd(&fd), under);
+	r = push(w, &entry, steal_fd(&fd), under);
 	return r < 0 ? error_set(err, -r, "cannot read a directory: %s", strerror(-r)) : 0;
 }
 
@@ -198,7 +199,7 @@ static int start(struct walk *w, int root, const int *under, struct carrel_error
 	}
 	for (size_t i = 0; i < w->under; i++)
 		copies[i] = under[i] < 0 ? -EBADF : openat(under[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = push(w, fd, copies);
+	r = push(w, &entry, fd, copies);
 	return r < 0 ? error_set(err, -r, "cannot read a directory: %s", strerror(-r)) : 0;
 }
 

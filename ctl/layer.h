@@ -19,6 +19,7 @@ struct layer_entry {
 	struct stat st;
 	bool whiteout; /* hides what is below it */
 	bool opaque;   /* a directory that does */
+	bool hidden;   /* in an opaque directory, however deep: no image shows here, whatever `under` has */
 	struct {
 		int dirfd; /* where it would be in the image, or -EBADF */
 		bool there;

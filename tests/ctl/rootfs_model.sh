@@ -19,7 +19,7 @@ setup() {
 
 # With another seed: CARREL_TEST_SEED=N.
 test_fifty_users_and_a_model_of_them() {
-	python3 "$repo/tests/helpers/rootfs_model.py" "${CARREL_TEST_SEED:-1}" 50 5 4 "$work/v1.tar.gz" ssh "${ssh_options[@]}"
+	python3 "$repo/tests/helpers/rootfs_model.py" "${CARREL_TEST_SEED:-1}" 50 5 4 "$work/v1.tar.gz" "$work/v2.tar.gz" ssh "${ssh_options[@]}"
 	nothing_left
 }
 
@@ -33,6 +33,6 @@ test_control_a_rollback_that_does_nothing() {
 	chmod 755 "$work/carrelctl"
 	carrelctl rootfs list --json | python3 -c 'import json,sys,subprocess
 for r in json.load(sys.stdin)["rootfs"]: subprocess.run(["carrelctl", "rootfs", "remove", r["name"], "--yes"], check=True)'
-	expect_status 1 env PATH="$work:$PATH" python3 "$repo/tests/helpers/rootfs_model.py" 1 8 5 4 "$work/v1.tar.gz" ssh "${ssh_options[@]}"
+	expect_status 1 env PATH="$work:$PATH" python3 "$repo/tests/helpers/rootfs_model.py" 1 8 5 4 "$work/v1.tar.gz" "$work/v2.tar.gz" ssh "${ssh_options[@]}"
 	expect_match 'the model has' "$output"
 }

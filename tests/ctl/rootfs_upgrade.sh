@@ -53,8 +53,7 @@ test_upgrade() {
 		changed deleted /opt/gone/file
 		deleted changed /opt/deleted2
 	END
-	)" "$(ctl upgrade u1 --image v2 --dry-run --json | python3 -c 'import json,sys
-for r in json.load(sys.stdin)["conflicts"]: print(r["user"], r["image"], r["path"])' | sort)"
+	)" "$(conflicts u1 v2 | sort)"
 	expect_eq v1 "$(ctl list --json | field image)"
 	expect_eq 'image 1' "$(inside u1 'cat /opt/image')"
 	ctl snapshot u1 before
@@ -73,6 +72,35 @@ for r in json.load(sys.stdin)["conflicts"]: print(r["user"], r["image"], r["path
 	expect_status 0 ctl rollback u1 before --yes
 	expect_eq 'image 1,mine' "$(inside u1 'cd /opt; cat image both' | paste -sd,)"
 	expect_eq v1 "$(ctl list --json | field image | head -n 1)"
+}
+
+conflicts() { # USER IMAGE
+	ctl upgrade "$1" --image "$2" --dry-run --json | python3 -c 'import json,sys
+for r in json.load(sys.stdin)["conflicts"]: print(r["user"], r["image"], r["path"])'
+}
+
+# A directory that was removed and put back hides that of the image: nothing of the image shows in it, also where it is the same.
+test_upgrade_of_a_directory_that_the_user_put_back() {
+	local seen
+
+	ctl reset u1 --yes
+	inside u1 'cp -a /opt/data /opt/bothdir ~ && rm -r /opt/data /opt/bothdir && cp -a ~/data ~/bothdir /opt && touch -d @1000 /opt/data/sub
+		mkdir /opt/made && echo mine >/opt/made/file'
+	seen=$(inside u1 'cd /opt && find data bothdir made ! -type d -exec md5sum {} + | sort')
+	expect_match 'data/sub/inner' "$seen"
+	expect_match 'data/hard3' "$seen"
+	expect_match 'bothdir/file' "$seen"
+	expect_eq "replaced changed /opt/bothdir" "$(conflicts u1 v2)" "what both changed"
+	expect_status 0 ctl upgrade u1 --image v2 --yes
+	expect_eq "$seen" "$(inside u1 'cd /opt && find data bothdir made ! -type d -exec md5sum {} + | sort')" "what they had put there"
+	expect_eq '755 755' "$(inside u1 'cd /opt && stat -c %a bothdir data/sub | paste -sd" "')"
+	# And back: `gone` is a directory that only the first image has, and that the user has made meanwhile.
+	inside u1 'mkdir -p /opt/gone/sub && echo here >/opt/gone/mine'
+	expect_match 'added added /opt/gone' "$(conflicts u1 v1)"
+	expect_status 0 ctl upgrade u1 --image v1 --yes
+	expect_eq "$seen" "$(inside u1 'cd /opt && find data bothdir made ! -type d -exec md5sum {} + | sort')" "what they had put there"
+	expect_eq 'mine sub' "$(inside u1 'ls /opt/gone | paste -sd" "')"
+	ctl reset u1 --yes
 }
 
 # An overlay refers to files by their numbers. Those are others in a copy, or in an image that was imported anew.

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Users change their root filesystems, and carrelctl takes snapshots of them, rolls back and resets, in random order and with sessions
-coming and going. What each user then sees is compared with a model that knows nothing of overlays: a dictionary.
+"""Users change their root filesystems, and carrelctl takes snapshots of them, rolls back, resets and upgrades, in random order and with
+sessions coming and going. What each user then sees is compared with a model that knows nothing of overlays: a dictionary.
 
-usage: rootfs_model.py SEED USERS OPERATIONS WORKERS IMAGE.tar.gz SSH-COMMAND...      (users are m1, m2, ...)
+usage: rootfs_model.py SEED USERS OPERATIONS WORKERS IMAGE.tar.gz OTHER.tar.gz SSH-COMMAND...
+Users are m1, m2, ... and have the first of the images, which are imported under the names of their files.
 """
 import hashlib
+import os
 import posixpath
 import random
 import subprocess
@@ -14,7 +16,7 @@ import threading
 import time
 
 seed, users, operations, workers = map(int, sys.argv[1:5])
-image, ssh = sys.argv[5], sys.argv[6:]
+images, ssh = sys.argv[5:7], sys.argv[7:]
 failures = []
 counts = {}
 
@@ -25,10 +27,13 @@ else echo "$f file $(stat -c %a "$f") $(md5sum <"$f" | cut -c1-32)"; fi; done"""
 
 
 class Node:
-    """A file, a directory or a link; a file may have several names."""
+    """A file, a directory or a link; a file may have several names, and a directory may be the image's or one that the user made."""
 
-    def __init__(self, kind, mode, content):
-        self.kind, self.mode, self.content = kind, mode, content
+    def __init__(self, kind, mode, content, own=False):
+        self.kind, self.mode, self.content, self.own = kind, mode, content, own
+
+    def same(self, other):
+        return other is not None and (self.kind, self.mode, self.content) == (other.kind, other.mode, other.content)
 
 
 def copy_tree(tree):
@@ -36,12 +41,12 @@ def copy_tree(tree):
     copy = {}
     for path, node in tree.items():
         if id(node) not in seen:
-            seen[id(node)] = Node(node.kind, node.mode, node.content)
+            seen[id(node)] = Node(node.kind, node.mode, node.content, node.own)
         copy[path] = seen[id(node)]
     return copy
 
 
-def read_image():
+def read_image(image):
     tree = {"root": Node("dir", 0o700, None)}
     with tarfile.open(image) as tar:
         for member in tar:
@@ -59,14 +64,24 @@ def read_image():
     return tree
 
 
-BARE = read_image()
+BARE = {os.path.basename(image).split(".")[0]: read_image(image) for image in images}
+FIRST = next(iter(BARE))
+
+
+def above(path):
+    """The path, the directory it is in, and so on up."""
+    while path:
+        yield path
+        path = posixpath.dirname(path)
 
 
 class User:
     def __init__(self, name):
         self.name = name
         self.random = random.Random(f"{seed} {name}")
-        self.tree = copy_tree(BARE)
+        self.image = FIRST
+        self.tree = copy_tree(BARE[FIRST])
+        self.touched = set()  # by which names files were changed: of a file of the image an upgrade keeps these
         self.snapshots = {}
         self.number = 0
         self.held = None
@@ -93,6 +108,34 @@ class User:
         for other in [p for p in self.tree if p == path or p.startswith(path + "/")]:
             del self.tree[other]
 
+    def several_names(self, path):
+        """Whether a file below the directory has another name there."""
+        inside = [n for p, n in self.tree.items() if p.startswith(path + "/") and n.kind == "file"]
+        return len({id(n) for n in inside}) < len(inside)
+
+    def upgraded(self, image):
+        """The user's tree on another image: what is not as it was in the old one is kept, or else it is as in the new one."""
+        old, mine, new = BARE[self.image], self.tree, copy_tree(BARE[image])
+        result, remains = {}, []
+        for path in sorted({*mine, *new}):
+            was, has, gets = old.get(path), mine.get(path), new.get(path)
+            if path.split("/")[0] == "root" or any(p in mine and mine[p].own for p in above(path)):
+                gets = has  # the home, and all of a directory that they made
+            elif any(p in old and p not in mine for p in above(path)):
+                gets = None  # they deleted it, or what it was in
+            elif has and not has.same(gets) and not (was and (has.same(was) or path not in self.touched)):
+                gets = has
+            elif has and not gets and has.kind == "dir":
+                gets = has  # for as long as something of theirs is in it
+                remains.append(path)
+            if gets:
+                result[path] = gets
+        for path in reversed(remains):
+            if not any(p.startswith(path + "/") for p in result):
+                del result[path]
+        self.touched = {p for p in self.touched if p in result and result[p] is mine.get(p)}
+        self.image, self.tree = image, result
+
     def fresh_path(self):
         directory = self.random.choice(sorted(p for p, n in self.tree.items() if n.kind == "dir"))
         self.number += 1
@@ -102,7 +145,7 @@ class User:
 
     def change(self):
         what = self.random.choice(["new", "new", "append", "overwrite", "remove", "removedir", "mkdir", "link", "symlink", "move", "movedir",
-                                   "chmod", "replacedir"])
+                                   "chmod", "replacedir", "copydir"])
         text = f"{self.name} {self.number} {self.random.random()}"
         if what == "new":
             path = self.fresh_path()
@@ -110,7 +153,7 @@ class User:
             return f"echo '{text}' >/{path}"
         if what == "mkdir":
             path = self.fresh_path()
-            self.tree[path] = Node("dir", 0o755, None)
+            self.tree[path] = Node("dir", 0o755, None, own=True)
             return f"mkdir /{path}"
         if what == "symlink":
             path = self.fresh_path()
@@ -121,6 +164,7 @@ class User:
             if not path:
                 return "true"
             node = self.tree[path]
+            self.touched.add(path)
             if what in ("append", "overwrite"):
                 node.mode &= 0o777  # as the kernel does
             if what == "append":
@@ -158,17 +202,25 @@ class User:
             return f"rm -r /{path}"
         if what == "replacedir":
             self.remove(path)
-            self.tree[path] = Node("dir", 0o755, None)
+            self.tree[path] = Node("dir", 0o755, None, own=True)
             self.tree[path + "/inside"] = Node("file", 0o644, b"inside\n")
             return f"rm -r /{path} && mkdir /{path} && echo inside >/{path}/inside"
         # A directory of the image cannot be renamed (EXDEV), so mv copies it, and files with several names become several files.
+        if what == "copydir":  # the names and contents are the same as before, and all of it is the user's
+            if self.several_names(path):
+                return "true"
+            for inner in [p for p in self.tree if path in above(p)]:
+                node = self.tree[inner]
+                self.tree[inner] = Node(node.kind, node.mode, node.content, own=node.kind == "dir")
+            return f"cp -a /{path} /root/kept && rm -r /{path} && cp -a /root/kept /{path} && rm -r /root/kept"
         inside = [n for p, n in self.tree.items() if p.startswith(path + "/") and n.kind == "file"]
         if any(sum(other is node for other in self.tree.values()) > 1 for node in inside):
             return "true"
         self.number += 1
         target = f"{path.split('/')[0]}/d{self.number}"
         for old in sorted(p for p in self.tree if p == path or p.startswith(path + "/")):
-            self.tree[target + old[len(path):]] = self.tree.pop(old)
+            node = self.tree[target + old[len(path):]] = self.tree.pop(old)
+            node.own = node.kind == "dir"
         return f"mv /{path} /{target}"
 
     # --- doing it ---
@@ -222,7 +274,7 @@ class User:
         self.let_go()
 
     def step(self):
-        what = self.random.choices(["change", "snapshot", "rollback", "reset", "home", "hold"], [30, 25, 25, 8, 4, 8])[0]
+        what = self.random.choices(["change", "snapshot", "rollback", "upgrade", "reset", "home", "hold"], [28, 22, 22, 16, 6, 3, 8])[0]
         if what == "rollback" and not self.snapshots:
             what = "snapshot"
         counts[what] = counts.get(what, 0) + 1
@@ -235,18 +287,24 @@ class User:
             self.number += 1
             name = f"s{self.number}"
             self.verb("snapshot", self.name, name)
-            self.snapshots[name] = copy_tree(self.tree)
+            self.snapshots[name] = self.image, copy_tree(self.tree), set(self.touched)
         elif what == "rollback":
             name = self.random.choice(sorted(self.snapshots))
             self.verb("rollback", self.name, name, "--yes")
-            self.tree = copy_tree(self.snapshots[name])
+            self.image, tree, touched = self.snapshots[name]
+            self.tree, self.touched = copy_tree(tree), set(touched)
+        elif what == "upgrade":
+            name = self.random.choice([i for i in BARE if i != self.image])
+            self.verb("upgrade", self.name, "--image", name, "--yes")
+            self.upgraded(name)
         elif what == "reset":
             self.verb("reset", self.name, "--yes")
-            self.tree = copy_tree(BARE)
+            self.tree, self.touched = copy_tree(BARE[self.image]), set()
         elif what == "home":
             self.verb("reset", self.name, "--yes", "--keep-home")
             home = {p: n for p, n in copy_tree(self.tree).items() if p.split("/")[0] == "root"}
-            self.tree = {**{p: n for p, n in copy_tree(BARE).items() if p.split("/")[0] == "opt"}, **home}
+            self.touched = {p for p in self.touched if p in home}
+            self.tree = {**{p: n for p, n in copy_tree(BARE[self.image]).items() if p.split("/")[0] == "opt"}, **home}
 
     def all(self):
         self.session(8)
