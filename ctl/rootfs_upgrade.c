@@ -155,6 +155,21 @@ static int follow_attributes(struct upgrade *up, const struct layer_entry *entry
 		       : 0;
 }
 
+/* One that the user made, or made anew: what is in it is all theirs, and none of it may go for something that would not show. */
+static int visit_opaque(struct upgrade *up, const struct layer_entry *entry, struct carrel_error *err)
+{
+	bool in_old = entry->under[OLD].there, in_new = entry->under[NEW].there;
+	int r = images_differ(entry, true, err);
+
+	if (r <= 0)
+		return r;
+	return add_conflict(up, entry, in_old ? "replaced" : "added",
+			    !in_old  ? "added"
+			    : in_new ? "changed"
+				     : "deleted",
+			    err);
+}
+
 static int visit_directory(struct upgrade *up, const struct layer_entry *entry, struct carrel_error *err)
 {
 	const struct layer_place mine = place_of_user(up, entry), old = place_of_image(entry, OLD);
@@ -164,13 +179,10 @@ static int visit_directory(struct upgrade *up, const struct layer_entry *entry, 
 
 	if (r < 0)
 		return r;
-	if (r == LAYER_SAME && !entry->opaque) {
+	if (r == LAYER_SAME) {
 		r = remember_dir(up, entry->path, err);
 		if (r == 0)
 			r = follow_attributes(up, entry, err);
-	} else if (in_old && entry->opaque) {
-		r = images_differ(entry, true, err);
-		return r > 0 ? add_conflict(up, entry, "replaced", in_new ? "changed" : "deleted", err) : r;
 	} else {
 		r = 0;
 	}
@@ -204,15 +216,13 @@ static int visit_file(struct upgrade *up, const struct layer_entry *entry, struc
 			    err);
 }
 
-/*
- * What is below a directory that the user has made anew is all the user's, also where it is the same as in an image: that does not show
- * there, so nothing could take its place. The directory itself is the conflict, if there is one.
- */
+/* The opaque directory stands for all that is in it. */
 static int visit(const struct layer_entry *entry, void *arg, struct carrel_error *err)
 {
 	if (entry->hidden)
 		return 0;
 	return entry->whiteout		    ? visit_whiteout(arg, entry, err)
+	       : entry->opaque		    ? visit_opaque(arg, entry, err)
 	       : S_ISDIR(entry->st.st_mode) ? visit_directory(arg, entry, err)
 					    : visit_file(arg, entry, err);
 }
