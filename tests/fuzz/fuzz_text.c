@@ -22,13 +22,12 @@
 /* A record of one line; the kernel adds lines about the device of a record to some, but not to those of the OOM killer. */
 static void kernel_log(char *text)
 {
-	char name[KMSG_NAME_MAX];
-	unsigned long pid = 0;
+	struct kmsg_victim victim;
 
 	text[strcspn(text, "\n")] = '\0';
-	memset(name, 'x', sizeof(name));
-	if (kmsg_parse(text, "carrel/1001/1001-0123abcd", 100000, name, &pid) != KMSG_OTHER)
-		MUST(memchr(name, '\0', sizeof(name)));
+	memset(&victim, 'x', sizeof(victim));
+	if (kmsg_parse(text, "carrel/1001/1001-0123abcd", 100000, &victim) != KMSG_OTHER)
+		MUST(memchr(victim.name, '\0', sizeof(victim.name)) && victim.above >= KMSG_UNKNOWN);
 }
 
 static void sshd(const char *text)
