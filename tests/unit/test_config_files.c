@@ -312,23 +312,6 @@ static void test_shipped_policy(void **state)
 	assert_memory_equal(&shipped, &built_in, offsetof(struct policy, origin));
 }
 
-/* Every key has its place in the manual. */
-static void test_manual(void **state)
-{
-	_cleanup_close_ int fd = openat(fixture.repo, "docs/man/carrel.conf.5", O_RDONLY | O_CLOEXEC);
-	char text[32768];
-
-	assert_true(fd >= 0);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	assert_in_range(n, 1, sizeof(text) - 2);
-	text[n] = '\0';
-	for (size_t i = 0; i < config_keys_count; i++) {
-		if (!strstr(text, config_keys[i].name) ||
-		    (config_keys[i].group && !strstr(text, config_keys[i].group)))
-			fail_msg("docs/man/carrel.conf.5 does not have %s", config_keys[i].name);
-	}
-}
-
 static void test_shipped_examples(void **state)
 {
 	static const char *const names[] = { "course", "pubnix", "build-jobs" };
@@ -352,7 +335,6 @@ int main(void)
 		IN_DIR(test_owner_and_mode), IN_DIR(test_directories),
 		IN_DIR(test_kinds_of_file),  IN_DIR(test_size),
 		IN_DIR(test_shipped_policy), IN_DIR(test_shipped_examples),
-		IN_DIR(test_manual),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
