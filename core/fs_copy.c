@@ -111,9 +111,10 @@ static int copy_content(struct copying *c, int from, int to, off_t size)
 	if (!c->no_clone) {
 		if (ioctl(to, FICLONE, from) == 0)
 			return 0;
-		if (errno != EOPNOTSUPP && errno != ENOTTY && errno != EINVAL && errno != EXDEV)
+		/* EINVAL is about this one: on btrfs a file that is not copied on write shares with none that is. */
+		c->no_clone = errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV;
+		if (!c->no_clone && errno != EINVAL)
 			return -errno;
-		c->no_clone = true;
 	}
 	return copy_data(from, to, size, c->copy->deadline);
 }
@@ -260,6 +261,8 @@ int fs_copy_tree(int from_fd, const char *name, int to_fd, struct fs_copy *copy,
 	int r = start < 0 ? -errno : follow(&c, start);
 	r = r < 0 ? error_set(err, -r, "cannot open the place of a copy: %s", strerror(-r))
 		  : fs_walk_tree(from_fd, name, &visitor, err);
+	if (r == -E2BIG)
+		r = error_context(err, "a file has too many extended attributes (more than 64 KiB of names)");
 	free(c.places);
 	close_fd(&c.to);
 	return r;

@@ -32,7 +32,8 @@ int fs_copy_begin(struct fs_copy *copy, int dirfd, struct carrel_error *err);
 
 /*
  * Copy the directory from_fd/name (one component) with all below it to to_fd/name, which must not exist. On any filesystem. 0, or -errno
- * with the name of what could not be copied; what was copied until then stays.
+ * with the name of what could not be copied; what was copied until then stays. -E2BIG: a file has more than 64 KiB of names of extended
+ * attributes (xfs lets it), which nobody can list.
  */
 int fs_copy_tree(int from_fd, const char *name, int to_fd, struct fs_copy *copy, struct carrel_error *err);
 

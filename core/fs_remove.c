@@ -2,9 +2,10 @@
  * fs_remove.c - fs_remove_tree of fs.h: a tree that its former user made as hard to remove as they could.
  *
  * The tree may be a million levels deep or wide, so there is no recursion and one descriptor at a time: down one component, and up to
- * the directory that was left. A level costs 40 bytes.
- * After a child the parent is read from its start again: what could be removed is gone by then, what
- * could not is in the level's list of leftovers.
+ * the directory that was left. A level costs 56 bytes.
+ * After a child the parent is read on from that child, which can be removed by then or is in the level's list of leftovers. From its
+ * start each time would take a filesystem that leaves room where names were past all of that room again. Where offsets move when
+ * names go (tmpfs before Linux 6.6), something is skipped: so what was read in pieces is read once more, until nothing is found.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -19,6 +20,8 @@ struct level {
 	ino_t entry; /* d_ino in the parent, which an overlay may number otherwise */
 	ino_t *left; /* subdirectories that cannot be removed */
 	size_t lefts;
+	long next;  /* where reading goes on */
+	bool found; /* something to remove, since it was read from the start */
 };
 
 struct removal {
@@ -96,21 +99,20 @@ static int remove_entry(int dirfd, const char *name, unsigned char type)
 	return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
 }
 
-/* Empty the current directory up to the first child that is not empty. 1: went down into that one. 0: done. */
-static int sweep(struct removal *rm)
+/* Read `dir`, of the current directory, on to its end or to the first child that is not empty. 1: went down into that one. */
+static int sweep_on(struct removal *rm, DIR *dir)
 {
 	struct level *level = &rm->levels[rm->depth - 1];
-	_cleanup_dir_ DIR *dir = fs_opendir(rm->fd);
 	struct dirent *entry;
 
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) {
+	for (long at = telldir(dir); (entry = readdir(dir)); at = telldir(dir)) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
 		    is_left(level, entry->d_ino))
 			continue;
+		level->found = true;
 		int r = remove_entry(rm->fd, entry->d_name, entry->d_type);
 		if (r > 0) {
+			level->next = at;
 			r = descend(rm, rm->fd, entry->d_name, entry->d_ino);
 			if (r == 0)
 				return 1;
@@ -123,6 +125,28 @@ static int sweep(struct removal *rm)
 			return r;
 	}
 	return 0;
+}
+
+/* Empty the current directory up to the first child that is not empty. 1: went down into that one. 0: done. */
+static int sweep(struct removal *rm)
+{
+	_cleanup_dir_ DIR *dir = fs_opendir(rm->fd);
+	int r = 0;
+
+	if (!dir)
+		return -errno;
+	for (;;) {
+		struct level *level = &rm->levels[rm->depth - 1];
+		bool piece = level->next != 0;
+		if (piece)
+			seekdir(dir, level->next);
+		r = sweep_on(rm, dir);
+		if (r != 0 || !piece || !level->found)
+			return r;
+		level->next = 0;
+		level->found = false;
+		rewinddir(dir);
+	}
 }
 
 int fs_remove_tree(int dirfd, const char *name)

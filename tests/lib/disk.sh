@@ -56,11 +56,6 @@ each() { # FUNCTION
 	done
 }
 
-# Those that are ours do not count as left behind.
-remember_mounts() {
-	cut -d' ' -f5- /proc/self/mountinfo | grep -vE '^/run/carrel(/ns/[^/ ]*)? ' | sort >"$work/mounts"
-}
-
 nothing_left_at_the_end() {
 	nothing_left
 	expect_eq '' "$(mounts_of vault | grep ext4 || true)" 'in the vault'

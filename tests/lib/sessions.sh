@@ -117,6 +117,11 @@ overlays() { # how many root filesystems are mounted in the vault
 	mounts_of vault | grep -c ' - overlay ' || true
 }
 
+# Those that are ours do not count as left behind.
+remember_mounts() {
+	cut -d' ' -f5- /proc/self/mountinfo | grep -vE '^/run/carrel(/ns/[^/ ]*)? ' | sort >"$work/mounts"
+}
+
 # The view's own /dev has none, and of the host's any may be free.
 make_loop_nodes() {
 	local i
