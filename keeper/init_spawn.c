@@ -248,11 +248,19 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Drop, then prove it: a user who is not root inside must not be able to become it again. */
+/*
+ * Drop, then prove it: a user who is not root inside must not be able to become it again. Until its exec the process is a copy
+ * of init. The change of uid opens it to the user's other processes where fs.suid_dumpable is 1, so it is closed again; up
+ * to then capabilities that they lack, kept and not in effect, forbid them to trace it.
+ */
 static int drop_to(uid_t uid, gid_t gid)
 {
-	if (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
+	int r = uid != 0 ? init_drop_kept() : 0;
+	if (r < 0)
+		return r;
 	if (uid != 0 && (setresuid(0, 0, 0) == 0 || setuid(0) == 0))
 		return -EPERM;
 	return 0;
