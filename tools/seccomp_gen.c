@@ -9,7 +9,7 @@
  *	allowed          what programs need, whatever its arguments
  *	refused          what the kernel has and a sandbox does not get: an errno that programs expect
  *	by_argument      where the arguments decide, asked before the two tables above
- *	unless           the rest of such a call, where that has another answer than the tables
+ *	exempt           what by_argument would refuse as one of many, asked before it
  *	anything else    ENOSYS, as from an older kernel: a call newer than these tables is never let through
  *	                 unseen, and programs that probe for it fall back
  *	foreign ABIs     (i386 and x32 on x86_64, 32-bit ARM on aarch64) the process is killed: their numbers mean
@@ -182,19 +182,10 @@ struct condition {
 	struct scmp_arg_cmp arg[3];
 };
 
-/* No two conditions of one call may be true at once: libseccomp promises no order among them. */
-static const struct condition by_argument[] = {
-	{ "clone", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0) } },
-	{ "unshare", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, ~(uint64_t)UNSHARE_HARMLESS, 0) } },
-
-	{ "personality", SCMP_ACT_ALLOW, 1, { INT_WITHIN(0, PERSONALITY_HARMLESS) } },
-	{ "personality", SCMP_ACT_ALLOW, 1, { INT_IS(0, 0xffffffffu) } }, /* only asks */
-
-	{ "socket", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
-	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_NETLINK), INT_IS(2, NETLINK_ROUTE) } },
+static const struct condition exempt[] = {
 	/*
-	 * Others (SCTP, L2TP, SMC, MPTCP …) are large, seldom used code, in modules that the kernel loads for whoever asks.
-	 * Raw sockets are the policy's to allow (net_raw), and load none.
+	 * Other protocols (SCTP, L2TP, SMC, MPTCP …) are large, seldom used code, in modules that the kernel loads for whoever
+	 * asks. Raw sockets are the policy's to allow (net_raw), and load none.
 	 */
 	INTERNET(AF_INET, SOCK_STREAM, 0),
 	INTERNET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
@@ -208,6 +199,20 @@ static const struct condition by_argument[] = {
 	INTERNET(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6),
 	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_INET), TYPE_IS(SOCK_RAW) } },
 	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_INET6), TYPE_IS(SOCK_RAW) } },
+};
+
+/* No two conditions of one call may be true at once: libseccomp promises no order among them. */
+static const struct condition by_argument[] = {
+	{ "clone", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0) } },
+	{ "unshare", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, ~(uint64_t)UNSHARE_HARMLESS, 0) } },
+
+	{ "personality", SCMP_ACT_ALLOW, 1, { INT_WITHIN(0, PERSONALITY_HARMLESS) } },
+	{ "personality", SCMP_ACT_ALLOW, 1, { INT_IS(0, 0xffffffffu) } }, /* only asks */
+
+	{ "socket", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
+	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_NETLINK), INT_IS(2, NETLINK_ROUTE) } },
+	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET) } },
+	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET6) } },
 	{ "socketpair", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
 
 	/*
@@ -241,12 +246,6 @@ static const struct condition by_argument[] = {
 	{ "setrlimit", SCMP_ACT_ERRNO(0), 1, { INT_IS(0, RLIMIT_CORE) } },
 	{ "prlimit64", SCMP_ACT_ERRNO(0), 3, { INT_IS(1, RLIMIT_CORE), NOT_NULL(2), IS_NULL(3) } },
 	{ "prlimit64", SCMP_ACT_ERRNO(EPERM), 3, { INT_IS(1, RLIMIT_CORE), NOT_NULL(2), NOT_NULL(3) } },
-};
-
-/* Asked when no condition above was true. */
-static const struct condition unless[] = {
-	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET) } },
-	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET6) } },
 };
 
 /* Newer than the oldest libseccomp this is built with (2.5.4), by number; the same on both architectures. */
@@ -300,12 +299,12 @@ static void add_words(scmp_filter_ctx filter, uint32_t action, const char *words
 		add(filter, action, name, 0, NULL);
 }
 
-static void compile_conditions(const struct condition *c, size_t count, struct program *program)
+static void compile_conditions(struct program *program, const struct condition *c, size_t count)
 {
 	scmp_filter_ctx filter = program_start(GO_ON);
 
-	for (const struct condition *end = c + count; c < end; c++)
-		add(filter, c->action, c->name, c->count, c->arg);
+	for (size_t i = 0; i < count; i++)
+		add(filter, c[i].action, c[i].name, c[i].count, c[i].arg);
 	program_compile(filter, program);
 }
 
@@ -322,12 +321,14 @@ static void compile_tables(struct program *program)
 
 int main(void)
 {
-	static struct program first, second, third;
+	static struct program first;
+	static struct program second;
+	static struct program third;
 
 	/* What the sandbox's kernel is asked for, and not what the one of the building machine happens to do. */
 	require(seccomp_api_set(3), "seccomp_api_set");
-	compile_conditions(by_argument, sizeof(by_argument) / sizeof(by_argument[0]), &first);
-	compile_conditions(unless, sizeof(unless) / sizeof(unless[0]), &second);
+	compile_conditions(&first, exempt, sizeof(exempt) / sizeof(exempt[0]));
+	compile_conditions(&second, by_argument, sizeof(by_argument) / sizeof(by_argument[0]));
 	compile_tables(&third);
 	program_join(&second, &third);
 	program_join(&first, &second);
