@@ -26,8 +26,12 @@ int overlay_new(const char *at, struct carrel_error *err)
 	snprintf(work, sizeof(work), "%s/work", at);
 	for (;;) {
 		int fd = mountfd_new("overlay", options, MOUNT_ATTR_NODEV, err);
-		if (fd != -EBUSY || fs_now_ms() > deadline)
+		if (fd != -EBUSY)
 			return fd;
+		if (fs_now_ms() > deadline)
+			return error_set(err, EBUSY,
+					 "its files are still in use: a process elsewhere, in another user's "
+					 "sandbox perhaps, holds one of them open");
 		poll(NULL, 0, 2);
 	}
 }

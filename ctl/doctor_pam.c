@@ -86,6 +86,14 @@ void doctor_pam(struct doctor *d)
 			d, DOCTOR_WARNING, LINE,
 			"%s comes after pam_carrel.so: what it does is not yet done when the sandbox is made",
 			place.after);
+	if (*place.exposed && d->anybody.forwarding == FORWARDING_SANDBOX &&
+	    d->anybody.network != NETWORK_HOST)
+		doctor_note(d, DOCTOR_WARNING,
+			    "'session optional pam_carrel.so leave' as the first session line of "
+			    "/etc/pam.d/" SERVICE,
+			    "%s comes before pam_carrel.so: when a session ends it runs as root in the "
+			    "network of the sandbox",
+			    place.exposed);
 	check_module(d, &place);
 	if (d->count == before)
 		doctor_ok(d, "pam_carrel.so is the last session module of '" SERVICE "'");

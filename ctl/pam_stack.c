@@ -118,20 +118,46 @@ static bool ends_stack(const struct pam_line *line)
 				      (line->control[0] == '[' && strstr(line->control, "=done")));
 }
 
+/* Those that are known to use the network when a session is closed, or to run what may. */
+static bool uses_network(const char *module)
+{
+	static const char *const modules[] = {
+		"pam_exec.so",	      "pam_script.so",	"pam_mount.so",	      "pam_krb5.so",
+		"pam_afs_session.so", "pam_tacplus.so", "pam_radius_auth.so", "pam_python.so",
+		"pam_python3.so",     "pam_lua.so",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		if (strcmp(module, modules[i]) == 0)
+			return true;
+	return false;
+}
+
+static void look_at_other(struct pam_place *place, const struct pam_line *line, const char *name)
+{
+	if (place->found && !*place->after)
+		(void)snprintf(place->after, sizeof(place->after), "%s", name);
+	if (!place->found && !*place->ends && ends_stack(line))
+		(void)snprintf(place->ends, sizeof(place->ends), "%s", name);
+	if (!place->found && !place->leaves && !*place->exposed && uses_network(name))
+		(void)snprintf(place->exposed, sizeof(place->exposed), "%s", name);
+}
+
 static void look_at(void *arg, const struct pam_line *line)
 {
 	struct pam_place *place = arg;
 	const char *name = pam_module_name(line), *conf = strstr(line->arguments, "conf=");
 
 	if (strcmp(name, MODULE) != 0) {
-		if (place->found && !*place->after)
-			(void)snprintf(place->after, sizeof(place->after), "%s", name);
-		else if (!place->found && !*place->ends && ends_stack(line))
-			(void)snprintf(place->ends, sizeof(place->ends), "%s", name);
+		look_at_other(place, line, name);
 		return;
 	}
 	if (place->found)
 		return;
+	if (pam_has_argument(line, "leave")) {
+		place->leaves = true;
+		return;
+	}
 	place->found = true;
 	(void)snprintf(place->control, sizeof(place->control), "%s", line->control);
 	(void)snprintf(place->module, sizeof(place->module), "%s", line->module);

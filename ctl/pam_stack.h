@@ -38,6 +38,9 @@ struct pam_place {
 	char conf[160];	  /* conf= of it, or "" */
 	char ends[64];	  /* a module before it whose success ends the stack, or "" */
 	char after[64];	  /* the first module after it, or "" */
+	bool leaves;	  /* a line with "leave" comes before it */
+	char exposed
+		[64]; /* the first module before both that runs programs or talks to servers at the end, or "" */
 };
 
 int pam_find_place(const struct pam_files *files, const char *service, struct pam_place *place);

@@ -44,15 +44,24 @@ static int unshare_rest(struct carrel_error *err)
 }
 
 /*
- * Needs the maps. The parent-death signal comes after the change of uid, which would clear it; a keeper that died
- * before is noticed as an end of file on sync_fd in init_serve.
+ * To die with the keeper, and to be closed to whoever would trace or read init. The kernel takes both back at each change of
+ * a user or group id, those for files included: to be called after every step that has one. A keeper that died before
+ * is noticed as an end of file on sync_fd: by enter_cgroup, at the latest when init reports.
  */
+static int guard(struct carrel_error *err)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0
+		       ? error_errno(err, "cannot set the parent-death signal")
+		       : 0;
+}
+
+/* Needs the maps. */
 static int become_root(struct carrel_error *err)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_errno(err, "cannot become root of the sandbox");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
-		return error_errno(err, "cannot set the parent-death signal");
+	if (guard(err) < 0)
+		return -err->code;
 	/* Not sshd's session keyring. A kernel without keyrings has nothing to leave behind. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return error_errno(err, "cannot make a session keyring");
@@ -143,6 +152,8 @@ static int furnish(struct keeper *k, int *sync_fd, struct carrel_error *err)
 		r = sandbox_take_mounts(k, *sync_fd, err);
 	if (r == 0)
 		r = init_mount_all(k, err);
+	if (r == 0)
+		r = guard(err); /* in a home things are made with the user's ids */
 	if (r == 0)
 		r = init_add_account(k, err);
 	if (r == 0)

@@ -30,4 +30,7 @@ int init_forbid_namespaces(struct carrel_error *err);
 int init_raise_files(struct keeper *k, struct carrel_error *err);
 int init_drop_capabilities(uint64_t keep, struct carrel_error *err);
 
+/* All that a process has kept beyond its change of uid. 0 or -errno. */
+int init_drop_kept(void);
+
 #endif

@@ -79,3 +79,12 @@ int init_drop_capabilities(uint64_t keep, struct carrel_error *err)
 	cap_free(caps);
 	return r;
 }
+
+int init_drop_kept(void)
+{
+	cap_t none = cap_init();
+	int r = !none || cap_set_proc(none) < 0 ? -errno : 0;
+
+	cap_free(none);
+	return r;
+}

@@ -28,8 +28,9 @@
 #include "rootfs.h"
 #include "self_service.h"
 
-#define ENV_MAX 128
-#define TTY_GID 5
+#define ENV_MAX	 128
+#define ENV_MADE 10 /* all of build_env and add_x11 */
+#define TTY_GID	 5
 
 static const char path_root[] =
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" SFTP_BUNDLE_BIN;
@@ -46,7 +47,7 @@ struct command {
 	size_t envc;
 	char name[256]; /* argv[0] */
 	char home[300];
-	char made[9][320]; /* NAME=value strings of init's own */
+	char made[ENV_MADE][320]; /* NAME=value strings of init's own */
 	size_t made_count;
 	char tty[40];
 	char agent[64];
@@ -85,12 +86,19 @@ static void add_env(struct command *c, const char *entry)
 	c->envp[c->envc] = NULL;
 }
 
-static void make_env(struct command *c, const char *name, const char *value)
+/* NULL: it is left out. 0 or -errno. */
+static int make_env(struct command *c, const char *name, const char *value)
 {
+	if (!value)
+		return 0;
+	if (c->made_count >= ARRAY_SIZE(c->made))
+		return -E2BIG;
 	char *text = c->made[c->made_count++];
-
-	snprintf(text, sizeof(c->made[0]), "%s=%s", name, value);
+	int r = text_format(text, sizeof(c->made[0]), "%s=%s", name, value);
+	if (r < 0)
+		return r;
 	add_env(c, text);
+	return 0;
 }
 
 static const char *login_name(const struct keeper *k)
@@ -98,38 +106,44 @@ static const char *login_name(const struct keeper *k)
 	return k->policy.login_as == LOGIN_ROOT ? "root" : k->user.name;
 }
 
-static void build_env(const struct keeper *k, struct command *c)
+static int build_env(const struct keeper *k, struct command *c)
 {
 	char mail[300], path[160];
 	bool root = k->policy.login_as == LOGIN_ROOT;
+	const struct {
+		const char *name, *value;
+	} own[] = {
+		{ "PATH", path },
+		{ "HOME", init_home(k, c->home, sizeof(c->home)) },
+		{ "USER", login_name(k) },
+		{ "LOGNAME", login_name(k) },
+		{ "SHELL", k->policy.shell },
+		{ "MAIL", mail },
+		{ "SSH_TTY", c->tty[0] ? c->tty : NULL },
+		{ "SSH_AUTH_SOCK", c->agent_fd >= 0 ? c->agent : NULL },
+	};
+	int r = 0;
 
 	snprintf(path, sizeof(path), "%s%s", root ? path_root : path_user,
 		 self_service_any(&k->policy) ? ":" SELF_SERVICE_BIN : "");
-	make_env(c, "PATH", path);
-	make_env(c, "HOME", init_home(k, c->home, sizeof(c->home)));
-	make_env(c, "USER", login_name(k));
-	make_env(c, "LOGNAME", login_name(k));
-	make_env(c, "SHELL", k->policy.shell);
 	snprintf(mail, sizeof(mail), "/var/mail/%s", login_name(k));
-	make_env(c, "MAIL", mail);
-	if (c->tty[0])
-		make_env(c, "SSH_TTY", c->tty);
-	if (c->agent_fd >= 0)
-		make_env(c, "SSH_AUTH_SOCK", c->agent);
+	for (size_t i = 0; i < ARRAY_SIZE(own) && r == 0; i++)
+		r = make_env(c, own[i].name, own[i].value);
+	return r;
 }
 
 /*
  * X11: carrel-shell sends the cookie that sshd has put in ~/.Xauthority of the host beside DISPLAY. What does not look
  * as sshd makes it is left out, and so is DISPLAY.
  */
-static void add_x11(const struct keeper *k, struct command *c, int connection, const char *display,
-		    const char *cookie)
+static int add_x11(const struct keeper *k, struct command *c, int connection, const char *display,
+		   const char *cookie)
 {
 	if (!k->policy.x11 || !display || !cookie ||
 	    forward_x11(k, connection, display, cookie, c->xauthority, sizeof(c->xauthority)) < 0)
-		return;
-	make_env(c, "DISPLAY", display);
-	make_env(c, "XAUTHORITY", c->xauthority);
+		return 0;
+	int r = make_env(c, "DISPLAY", display);
+	return r < 0 ? r : make_env(c, "XAUTHORITY", c->xauthority);
 }
 
 static const char *value_of(const char *entry, const char *name)
@@ -179,7 +193,9 @@ static int parse_strings(const struct keeper *k, const struct spawn_request *r, 
 		else if (env_is_allowed(&k->policy, text))
 			add_env(c, text);
 	}
-	add_x11(k, c, connection, display, cookie);
+	int err = add_x11(k, c, connection, display, cookie);
+	if (err < 0)
+		return err;
 	return next_string(&at, end) && at == end ? 0 : -EINVAL;
 }
 
@@ -232,11 +248,19 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Drop, then prove it: a user who is not root inside must not be able to become it again. */
+/*
+ * Drop, then prove it: a user who is not root inside must not be able to become it again. Until its exec the process is a copy
+ * of init. The change of uid opens it to the user's other processes where fs.suid_dumpable is 1, so it is closed again; up
+ * to then capabilities that they lack, kept and not in effect, forbid them to trace it.
+ */
 static int drop_to(uid_t uid, gid_t gid)
 {
-	if (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
+	int r = uid != 0 ? init_drop_kept() : 0;
+	if (r < 0)
+		return r;
 	if (uid != 0 && (setresuid(0, 0, 0) == 0 || setuid(0) == 0))
 		return -EPERM;
 	return 0;
@@ -317,10 +341,10 @@ static int start(const struct keeper *k, const struct spawn_request *r, struct c
 	/* An agent that cannot be had is no reason to refuse a login. */
 	if (err == 0 && k->policy.agent && r->header.flags & WIRE_AGENT)
 		c->agent_fd = forward_agent(k, connection, c->agent, sizeof(c->agent));
-	if (err == 0) {
-		build_env(k, c);
+	if (err == 0)
+		err = build_env(k, c);
+	if (err == 0)
 		err = parse_strings(k, r, c, connection);
-	}
 	if (err == 0)
 		err = replace_sftp(c);
 	if (err < 0)

@@ -45,6 +45,7 @@ struct login {
 	const char *conf;
 	int timeout; /* seconds */
 	bool debug;
+	bool leave;
 	const char *bad_argument;  /* the first one that is unknown or malformed */
 	int64_t started, deadline; /* clock_ms() */
 };
@@ -74,6 +75,10 @@ static bool parse_argument(struct login *login, const char *argument)
 		return parse_timeout(argument + 8, &login->timeout);
 	if (strcmp(argument, "debug") == 0) {
 		login->debug = true;
+		return true;
+	}
+	if (strcmp(argument, "leave") == 0) {
+		login->leave = true;
 		return true;
 	}
 	return false;
@@ -184,12 +189,17 @@ static void free_session(pam_handle_t *pamh, void *data, int status)
 	free(data);
 }
 
+static void leave_network(const struct login *login, struct session *session)
+{
+	if (netns_leave(&session->home) < 0)
+		report_log(login->pamh, LOG_WARNING, "cannot leave the network of session %s", session->id);
+}
+
 /* Have the session removed, come back from its network, and forget it when nothing of it is left. */
 static int end_session(const struct login *login, struct session *session, char *why, size_t size)
 {
 	/* Before the keeper is asked: while we live in the namespace, it cannot go away. */
-	if (netns_leave(&session->home) < 0)
-		report_log(login->pamh, LOG_WARNING, "cannot leave the network of session %s", session->id);
+	leave_network(login, session);
 	int r = keeper_end(session->id, login->deadline, why, size);
 	if (r == 0) {
 		session->id[0] = '\0';
@@ -254,6 +264,8 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	if (!login.pw)
 		return refuse(&login, SORRY, "there is no such user");
 	parse_arguments(&login, argc, argv);
+	if (login.leave)
+		return PAM_IGNORE; /* another line opens the session */
 	if (login.bad_argument) {
 		char reason[256];
 		snprintf(reason, sizeof(reason), "unknown or malformed module argument '%s'",
@@ -296,6 +308,19 @@ static struct session *find_session(const struct login *login, struct session *s
 	return spare;
 }
 
+/*
+ * "leave", on a line of its own above all others: libpam closes in the order of the file, and modules between it and the one
+ * that opened the session would run as root in the network of the sandbox, where the user is who answers.
+ */
+static int leave_first(const struct login *login)
+{
+	const void *data = NULL;
+
+	if (pam_get_data(login->pamh, SESSION_DATA, &data) == PAM_SUCCESS && data)
+		leave_network(login, (struct session *)data);
+	return PAM_IGNORE;
+}
+
 int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	struct login login = { .pamh = pamh, .flags = flags };
@@ -306,6 +331,8 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **a
 	look_up_user(&login);
 	/* A wrong argument has been reported by open, and is no reason to leave a session behind. */
 	parse_arguments(&login, argc, argv);
+	if (login.leave)
+		return leave_first(&login);
 	struct session *session = find_session(&login, &spare);
 	if (!session)
 		return PAM_IGNORE;

@@ -9,7 +9,7 @@
  *	allowed          what programs need, whatever its arguments
  *	refused          what the kernel has and a sandbox does not get: an errno that programs expect
  *	by_argument      where the arguments decide, asked before the two tables above
- *	unless           the rest of such a call, where that has another answer than the tables
+ *	exempt           what by_argument would refuse as one of many, asked before it
  *	anything else    ENOSYS, as from an older kernel: a call newer than these tables is never let through
  *	                 unseen, and programs that probe for it fall back
  *	foreign ABIs     (i386 and x32 on x86_64, 32-bit ARM on aarch64) the process is killed: their numbers mean
@@ -188,19 +188,15 @@ struct condition {
 
 #define BTRFS_TYPE 0x94
 
-/* No two conditions of one call may be true at once: libseccomp promises no order among them. */
-static const struct condition by_argument[] = {
-	{ "clone", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0) } },
-	{ "unshare", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, ~(uint64_t)UNSHARE_HARMLESS, 0) } },
+static const struct condition exempt[] = {
+	/* These were btrfs's once, and are every filesystem's: to share blocks. */
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONE) } },
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONERANGE) } },
+	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FIDEDUPERANGE) } },
 
-	{ "personality", SCMP_ACT_ALLOW, 1, { INT_WITHIN(0, PERSONALITY_HARMLESS) } },
-	{ "personality", SCMP_ACT_ALLOW, 1, { INT_IS(0, 0xffffffffu) } }, /* only asks */
-
-	{ "socket", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
-	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_NETLINK), INT_IS(2, NETLINK_ROUTE) } },
 	/*
-	 * Others (SCTP, L2TP, SMC, MPTCP …) are large, seldom used code, in modules that the kernel loads for whoever asks.
-	 * Raw sockets are the policy's to allow (net_raw), and load none.
+	 * Other protocols (SCTP, L2TP, SMC, MPTCP …) are large, seldom used code, in modules that the kernel loads for whoever
+	 * asks. Raw sockets are the policy's to allow (net_raw), and load none.
 	 */
 	INTERNET(AF_INET, SOCK_STREAM, 0),
 	INTERNET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
@@ -214,6 +210,20 @@ static const struct condition by_argument[] = {
 	INTERNET(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6),
 	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_INET), TYPE_IS(SOCK_RAW) } },
 	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_INET6), TYPE_IS(SOCK_RAW) } },
+};
+
+/* No two conditions of one call may be true at once: libseccomp promises no order among them. */
+static const struct condition by_argument[] = {
+	{ "clone", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0) } },
+	{ "unshare", SCMP_ACT_ALLOW, 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, ~(uint64_t)UNSHARE_HARMLESS, 0) } },
+
+	{ "personality", SCMP_ACT_ALLOW, 1, { INT_WITHIN(0, PERSONALITY_HARMLESS) } },
+	{ "personality", SCMP_ACT_ALLOW, 1, { INT_IS(0, 0xffffffffu) } }, /* only asks */
+
+	{ "socket", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
+	{ "socket", SCMP_ACT_ALLOW, 2, { INT_IS(0, AF_NETLINK), INT_IS(2, NETLINK_ROUTE) } },
+	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET) } },
+	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET6) } },
 	{ "socketpair", SCMP_ACT_ALLOW, 1, { INT_IS(0, AF_UNIX) } },
 
 	/*
@@ -237,10 +247,12 @@ static const struct condition by_argument[] = {
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCSTI) } },
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCLINUX) } },
 	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_IS(1, TIOCSETD) } },
-	/* These were btrfs's once, and are every filesystem's: to share blocks. The others of btrfs's are refused below. */
-	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONE) } },
-	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FICLONERANGE) } },
-	{ "ioctl", SCMP_ACT_ALLOW, 1, { INT_IS(1, FIDEDUPERANGE) } },
+
+	/*
+	 * btrfs lets any user make subvolumes and set them to read-only: then nobody can remove what is in them, root neither, who
+	 * has to know of them. And whatever else it may be asked for.
+	 */
+	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_OF_TYPE(1, BTRFS_TYPE) } },
 
 	/*
 	 * The core limit is 1 and stays: it is the one value at which the kernel does not start a core handler on the
@@ -251,17 +263,6 @@ static const struct condition by_argument[] = {
 	{ "setrlimit", SCMP_ACT_ERRNO(0), 1, { INT_IS(0, RLIMIT_CORE) } },
 	{ "prlimit64", SCMP_ACT_ERRNO(0), 3, { INT_IS(1, RLIMIT_CORE), NOT_NULL(2), IS_NULL(3) } },
 	{ "prlimit64", SCMP_ACT_ERRNO(EPERM), 3, { INT_IS(1, RLIMIT_CORE), NOT_NULL(2), NOT_NULL(3) } },
-};
-
-/* Asked when no condition above was true. */
-static const struct condition unless[] = {
-	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET) } },
-	{ "socket", SCMP_ACT_ERRNO(EPROTONOSUPPORT), 1, { INT_IS(0, AF_INET6) } },
-	/*
-	 * btrfs lets any user make subvolumes and set them to read-only: then nobody can remove what is in them, root neither, who
-	 * has to know of them. And whatever else it may be asked for.
-	 */
-	{ "ioctl", SCMP_ACT_ERRNO(EPERM), 1, { INT_OF_TYPE(1, BTRFS_TYPE) } },
 };
 
 /* Newer than the oldest libseccomp this is built with (2.5.4), by number; the same on both architectures. */
@@ -315,12 +316,12 @@ static void add_words(scmp_filter_ctx filter, uint32_t action, const char *words
 		add(filter, action, name, 0, NULL);
 }
 
-static void compile_conditions(const struct condition *c, size_t count, struct program *program)
+static void compile_conditions(struct program *program, const struct condition *c, size_t count)
 {
 	scmp_filter_ctx filter = program_start(GO_ON);
 
-	for (const struct condition *end = c + count; c < end; c++)
-		add(filter, c->action, c->name, c->count, c->arg);
+	for (size_t i = 0; i < count; i++)
+		add(filter, c[i].action, c[i].name, c[i].count, c[i].arg);
 	program_compile(filter, program);
 }
 
@@ -337,12 +338,14 @@ static void compile_tables(struct program *program)
 
 int main(void)
 {
-	static struct program first, second, third;
+	static struct program first;
+	static struct program second;
+	static struct program third;
 
 	/* What the sandbox's kernel is asked for, and not what the one of the building machine happens to do. */
 	require(seccomp_api_set(3), "seccomp_api_set");
-	compile_conditions(by_argument, sizeof(by_argument) / sizeof(by_argument[0]), &first);
-	compile_conditions(unless, sizeof(unless) / sizeof(unless[0]), &second);
+	compile_conditions(&first, exempt, sizeof(exempt) / sizeof(exempt[0]));
+	compile_conditions(&second, by_argument, sizeof(by_argument) / sizeof(by_argument[0]));
 	compile_tables(&third);
 	program_join(&second, &third);
 	program_join(&first, &second);

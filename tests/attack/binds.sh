@@ -227,3 +227,29 @@ test_nothing_propagates() {
 	mount --make-rprivate /
 	nothing_left
 }
+
+# Whoever meets others in a bind can give them a directory of theirs, which they then have as long as their session lasts. It is
+# the user's own loss: until then their files cannot be mounted again.
+test_a_directory_given_to_another_sandbox() {
+	local keeps
+
+	add_user u2
+	install -d -m 1777 $data/meet
+	binds "{ source = \"$data/meet\"; target = \"/meet\"; }"
+	put_helper u1 inside_probe
+	put_helper u2 inside_probe
+	hold_session u2
+	in_session u2 "$session" 'inside_probe keep /meet/socket' >"$work/kept" &
+	keeps=$!
+	wait_until 30 test -S $data/meet/socket
+	expect_status 0 ssh_as u1 'inside_probe give / /meet/socket'
+	wait_until 30 grep -qx 'done' "$work/kept"
+	wait_until 30 eval '[ -z "$(session_ids u1)" ]'
+	expect_status 254 ssh_as u1 true
+	expect_match "its files are still in use: a process elsewhere, in another user's sandbox perhaps" "$output$errors"
+	expect_eq alive "$(in_session u2 "$session" 'echo alive')"
+	end_client
+	wait "$keeps" || true
+	nothing_left
+	expect_status 0 ssh_as u1 true # the control
+}

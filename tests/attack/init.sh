@@ -80,6 +80,24 @@ test_it_serves_on_through_a_storm_of_signals() {
 	release_session
 }
 
+# A stopped one reads no end of file: only the kernel can end it with its keeper, and forgets to when ids change for a mount.
+test_it_dies_with_its_keeper() {
+	local policy pid
+
+	install -d -m 755 /home/shared
+	for policy in '' 'login_as = "user"; binds = ( { source = "/home/shared"; target = "/home/%u/a/b"; } );' \
+		'home = "host"; share_ssh_dir = false;'; do
+		write_config <<<"covers = [ \"@carrel\" ]; defaults = { $policy };"
+		hold_session u1
+		pid=$(init_of "$session")
+		kill -STOP "$pid"
+		kill -KILL "$(keeper_of "$session")"
+		wait_until 30 test ! -e "/proc/$pid" || fail "it goes on with the policy '$policy'"
+		release_session
+	done
+	write_config <<<'covers = [ "@carrel" ];'
+}
+
 # A command of 20000 orphans: all are adopted by PID 1, and none may stay a zombie.
 test_it_reaps_what_is_orphaned() {
 	hold_session u1

@@ -160,6 +160,12 @@ test_pam() {
 	echo '@include common-session' >>/etc/pam.d/sshd
 	warning pam 'comes after pam_carrel.so'
 	mend
+	sed -i '/pam_carrel/i session optional pam_exec.so /bin/true' /etc/pam.d/sshd
+	warning pam 'pam_exec.so comes before pam_carrel.so: .*in the network of the sandbox'
+	sed -i '1i session optional pam_carrel.so leave' /etc/pam.d/sshd
+	expect_status 0 carrelctl doctor
+	expect_match 'ok +pam ' "$output"
+	mend
 	sed -i 's|pam_carrel.so|/opt/pam_carrel.so|' /etc/pam.d/sshd
 	problem pam "'/opt/pam_carrel.so' is not there"
 	rm /etc/pam.d/sshd

@@ -9,6 +9,8 @@
  *	inside_probe filecaps FILE   give FILE every capability
  *	inside_probe mount DIR       mount a tmpfs there
  *	inside_probe inotify COUNT   make that many instances, say how many there are, and keep them
+ *	inside_probe give DIR SOCKET open DIR and send it to whoever keeps what comes by SOCKET
+ *	inside_probe keep SOCKET     make it, take what is sent there, say so, and keep it
  *	inside_probe caps            print the permitted capabilities, as in /proc/self/status
  *
  * core prints what the limit is then, caps what they are, and the others "done" or the errno's name, with exit status
@@ -19,6 +21,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +30,11 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -141,6 +147,59 @@ static int try_inotify(const char *text)
 	return count < wanted;
 }
 
+static struct sockaddr_un named(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	return at;
+}
+
+/* One message with room for one descriptor, which is in it already when it is to be sent. */
+static long pass(int socket, int *fd, bool send)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&m);
+
+	head->cmsg_level = SOL_SOCKET, head->cmsg_type = SCM_RIGHTS, head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), fd, sizeof(int));
+	long n = send ? sendmsg(socket, &m, 0) : recvmsg(socket, &m, 0);
+	memcpy(fd, CMSG_DATA(head), sizeof(int));
+	return n;
+}
+
+static int try_give(const char *dir, const char *path)
+{
+	const struct sockaddr_un at = named(path);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	return tell(fd < 0 || connect(s, (const struct sockaddr *)&at, sizeof(at)) < 0 ? -1
+										       : pass(s, &fd, true));
+}
+
+static int try_keep(const char *path)
+{
+	const struct sockaddr_un at = named(path);
+	int fd = -1, s = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (bind(s, (const struct sockaddr *)&at, sizeof(at)) < 0 || chmod(path, 0777) < 0 ||
+	    listen(s, 1) < 0 || pass(accept(s, NULL, NULL), &fd, false) < 0 || fd < 0)
+		return tell(-1);
+	tell(0);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "", *what = argc > 2 ? argv[2] : "";
@@ -150,7 +209,7 @@ int main(int argc, char **argv)
 	} tries[] = {
 		{ "ptrace", try_ptrace }, { "vm", try_vm },	      { "mem", try_mem },
 		{ "pidfd", try_pidfd },	  { "core", try_core },	      { "filecaps", try_filecaps },
-		{ "mount", try_mount },	  { "inotify", try_inotify },
+		{ "mount", try_mount },	  { "inotify", try_inotify }, { "keep", try_keep },
 	};
 
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]) && argc == 3; i++)
@@ -158,6 +217,8 @@ int main(int argc, char **argv)
 			return tries[i].run(what);
 	if (argc == 2 && strcmp(word, "caps") == 0)
 		return print_caps();
+	if (argc == 4 && strcmp(word, "give") == 0)
+		return try_give(what, argv[3]);
 	errx(2, "usage: inside_probe ptrace|vm|mem|pidfd|core PID | filecaps FILE | mount DIR | inotify "
-		"COUNT | caps");
+		"COUNT | give DIR SOCKET | keep SOCKET | caps");
 }

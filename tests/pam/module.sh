@@ -251,6 +251,26 @@ test_the_opener_joins_the_network_and_comes_back() {
 	expect_eq "${BASH_REMATCH[1]}" "$(readlink /proc/self/ns/net)"
 }
 
+# libpam closes in the order of the file: without a line that leaves, who comes before ours is in the sandbox's network.
+test_a_line_that_leaves_before_others_close() {
+	install -m 755 <(printf '#!/bin/sh\nreadlink /proc/self/ns/net >%s\n' "$work/seen") "$work/see"
+	service early timeout=30
+	sed -i "1i session optional pam_exec.so type=close_session $work/see" /etc/pam.d/early
+	keeper_does ready $id netns
+	probe early covered open close
+	expect_ne "$(readlink /proc/self/ns/net)" "$(<"$work/seen")" "the control"
+	sed -i '1i session optional pam_carrel.so leave' /etc/pam.d/early
+	keeper_does ready $id netns
+	probe early covered open close close
+	expect_eq "$(listed 'open PAM_SUCCESS' "session $id" 'close PAM_SUCCESS' 'close PAM_SUCCESS' unchanged)" "$output"
+	expect_eq "$(readlink /proc/self/ns/net)" "$(<"$work/seen")"
+	service early leave # alone it opens none
+	for user in covered plain root; do
+		probe early $user open close
+		expect_eq "$(listed 'open PAM_IGNORE' 'close PAM_IGNORE' unchanged)" "$output" $user
+	done
+}
+
 test_what_is_no_network_is_refused_and_the_session_ended() {
 	keeper_does ready $id file
 	expect_refused covered "cannot join the session's network: Invalid argument"

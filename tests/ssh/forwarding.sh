@@ -190,6 +190,33 @@ test_tunnel_devices_are_refused() {
 	umount /dev/net/tun
 }
 
+closing_heard() {
+	[ -s "$work/heard" ]
+}
+
+# Modules of sshd's that run when the session is closed do so as root, and libpam goes from the first line to the last.
+test_modules_close_in_the_hosts_network() {
+	local line
+
+	printf '#!/bin/sh\n%s hear 9000 >%s\n' "$peer" "$work/heard" >"$work/hear"
+	chmod 755 "$work/hear"
+	cp /etc/pam.d/sshd "$work/pam.before"
+	sed -i "1i session optional pam_exec.so type=close_session $work/hear" /etc/pam.d/sshd
+	for line in '# the control' 'session optional pam_carrel.so leave'; do
+		rm -f "$work/heard"
+		sed -i "1i $line" /etc/pam.d/sshd
+		open_master u1
+		close_master
+		wait_until 30 closing_heard
+		nothing_left
+		case $line in
+		'#'*) expect_eq sandbox "$(<"$work/heard")" ;;
+		*) expect_eq host "$(<"$work/heard")" ;;
+		esac
+	done
+	cp "$work/pam.before" /etc/pam.d/sshd
+}
+
 test_nothing_is_left() {
 	nothing_left
 }

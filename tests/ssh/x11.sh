@@ -51,6 +51,19 @@ test_the_variables() {
 	expect_eq '' "$(ssh_as u1 -Y 'env | grep -i cookie || true')"
 }
 
+# A terminal, an agent and a display at once: then init gives all the variables that it has.
+test_all_variables_at_once() {
+	local name
+
+	ssh-agent -a "$work/agent" >"$work/agent.pid"
+	output=$(ssh -o ForwardAgent=yes -o "IdentityAgent=$work/agent" "${ssh_options[@]}" -l u1 127.0.0.1 -tt -Y env)
+	for name in PATH=/ HOME=/root USER=root LOGNAME=root SHELL=/bin/sh MAIL=/var/mail/root SSH_TTY=/dev/pts/ \
+		SSH_AUTH_SOCK=/run/carrel/agent. DISPLAY=localhost:1 XAUTHORITY=/run/carrel/xauth.; do
+		expect_match "(^|"$'\n'")${name//./\\.}" "$output" "$name"
+	done
+	kill "$(sed -n 's/^SSH_AGENT_PID=\([0-9]*\);.*/\1/p' "$work/agent.pid")"
+}
+
 # Exactly the cookie that sshd has given, for no other is let through.
 test_the_cookie_is_that_of_sshd() {
 	local given

@@ -50,6 +50,27 @@ static void last_and_required(void **state)
 	assert_string_equal(place.conf, "");
 }
 
+static void modules_that_close_in_the_sandboxs_network(void **state)
+{
+	struct pam_place place = look(
+		"session optional pam_exec.so x\n@include ours\nsession optional pam_mount.so\n");
+
+	assert_string_equal(place.exposed, "pam_exec.so");
+	assert_false(place.leaves);
+	place = look("session optional pam_carrel.so leave\nsession optional pam_exec.so x\n@include ours\n");
+	assert_string_equal(place.exposed, "");
+	assert_true(place.leaves);
+	assert_true(place.found);
+	assert_string_equal(place.control, "required");
+	assert_string_equal(place.conf, "/a");
+	/* Too late for one of them. */
+	place = look("session optional pam_krb5.so\nsession optional pam_carrel.so leave\n@include ours\n");
+	assert_string_equal(place.exposed, "pam_krb5.so");
+	/* Alone it opens no session. */
+	place = look("session optional pam_carrel.so leave\n");
+	assert_false(place.found);
+}
+
 static void written_in_other_ways(void **state)
 {
 	struct pam_place place = look(
@@ -111,9 +132,13 @@ static void arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(last_and_required), cmocka_unit_test(written_in_other_ways),
-		cmocka_unit_test(missing),	     cmocka_unit_test(after),
-		cmocka_unit_test(ended_before),	     cmocka_unit_test(arguments),
+		cmocka_unit_test(last_and_required),
+		cmocka_unit_test(written_in_other_ways),
+		cmocka_unit_test(modules_that_close_in_the_sandboxs_network),
+		cmocka_unit_test(missing),
+		cmocka_unit_test(after),
+		cmocka_unit_test(ended_before),
+		cmocka_unit_test(arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
