@@ -88,10 +88,34 @@ static int apply_offline(struct storage *s, struct carrel_error *err)
 		       : storage_settle(s, dir, err);
 }
 
-int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
-			 struct carrel_error *err)
+/* Whether the keeper of a session was killed: its processes may still be about to end. The lock of the user is held. 1, 0 or -errno. */
+static int has_stale(uid_t uid, int live, struct carrel_error *err)
 {
-	struct storage s = { .user_fd = user_fd, .uid = uid, .limits = limits };
+	_cleanup_free_ char **ids = NULL;
+	int n = session_list(uid, &ids, err);
+
+	return n < 0 ? n : n > live;
+}
+
+static int apply_by_sessions(struct storage *s, struct carrel_error *err)
+{
+	int live = session_count_live(s->uid, err);
+	if (live != 0)
+		return live < 0 ? live : apply_live(s, err);
+	int stale = has_stale(s->uid, live, err);
+	if (stale == 0)
+		return apply_offline(s, err);
+	return stale < 0 ? stale
+			 : error_set(err, EAGAIN,
+				     "a session of uid %u was killed and is not cleared away yet: run "
+				     "'carrelctl gc'",
+				     s->uid);
+}
+
+int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, bool partly,
+			 char note[CARREL_ERROR_MAX], struct carrel_error *err)
+{
+	struct storage s = { .user_fd = user_fd, .uid = uid, .limits = limits, .whole = !partly };
 
 	note[0] = '\0';
 	int r = idmap_read(user_fd, &s.ids, err);
@@ -100,10 +124,7 @@ int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, ch
 	/* A home that is not there yet; init gives it its owner. */
 	s.home_uid = s.ids.uid_base;
 	s.home_gid = s.ids.gid_base;
-	int live = session_count_live(uid, err);
-	if (live < 0)
-		return live;
-	r = live ? apply_live(&s, err) : apply_offline(&s, err);
+	r = apply_by_sessions(&s, err);
 	memcpy(note, s.note, sizeof(s.note));
 	return r;
 }

@@ -34,8 +34,10 @@ struct storage {
 	gid_t home_gid;
 	const struct limits *limits; /* user_limits of the policy */
 	bool mounted;		     /* by storage_mount, just now, and by nobody else */
+	bool whole;		     /* an image in use gets all that the limits ask for, or stays as it is */
 	int64_t deadline;	     /* of fs_now_ms, for moving files that are there already; 0: none */
-	char note[CARREL_ERROR_MAX]; /* out: what an administrator should know, or "" */
+	char note
+		[CARREL_ERROR_MAX]; /* out, of both: what an administrator should know; "" before the first */
 };
 
 /*
@@ -90,11 +92,12 @@ int storage_give_back(const struct storage_room *room, int dir, struct carrel_er
 /*
  * Bring a user's storage to these limits now, with sessions live or without, however long that takes. The caller has the user's lock,
  * and nothing that change.h left is pending; `user_fd` is CARREL_USERS/UID. What cannot be done while they have a session is
- * done at the next login after, and `note` says so, as in struct storage, or -EBUSY and a message; a limit that is lower than what is used
- * lets nothing more be written. A user without files yet is success. 0 or -errno. Single-threaded callers only (setns).
+ * done at the next login after, and `note` says so, as in struct storage, or -EBUSY and a message; with `partly` an image in use may have
+ * become larger all the same. A limit that is lower than what is used lets nothing more be written. A user without files yet is
+ * success. 0 or -errno. Single-threaded callers only (setns).
  */
-int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, char note[CARREL_ERROR_MAX],
-			 struct carrel_error *err);
+int storage_apply_locked(int user_fd, uid_t uid, const struct limits *limits, bool partly,
+			 char note[CARREL_ERROR_MAX], struct carrel_error *err);
 
 /* What would keep to these limits (may be NULL: none) of a user who has no files yet. */
 enum storage_method storage_method_for(const struct limits *limits);

@@ -21,6 +21,7 @@
 #define MKFS_TIMEOUT_MS	 60000
 #define MOUNT_TIMEOUT_MS 8000
 #define LOGIN_MOVE_MAX	 (256ull << 20) /* bytes that are moved in a login from one image to another */
+#define ROOM_SLACK	 (2ull << 20)	/* what an image may hold above its limit, and 1/1024 of that */
 
 const char *const storage_trees[STORAGE_TREES] = { "upper", "work", "home", "snapshots" };
 
@@ -113,47 +114,51 @@ static int copy_failed(const struct storage *s, int to, int code, struct carrel_
 	return error_context(err, "cannot move the files of uid %u into a disk image", s->uid);
 }
 
-/* On disk before its name is. */
-static int commit(int user_fd, int root, struct carrel_error *err)
+/* On disk before its name is. After a failure `renamed` says whether it has that name all the same. */
+static int commit(int user_fd, int root, bool *renamed, struct carrel_error *err)
 {
 	_cleanup_close_ int file = openat(user_fd, DISK_IMAGE_NEW, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_close_ int dir = openat(user_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (file < 0 || dir < 0 || syncfs(root) < 0 || fsync(file) < 0)
 		return error_errno(err, "cannot write the disk image");
-	if (renameat(dir, DISK_IMAGE_NEW, dir, DISK_IMAGE) < 0 || fsync(dir) < 0)
+	*renamed = renameat(dir, DISK_IMAGE_NEW, dir, DISK_IMAGE) == 0;
+	if (!*renamed || fsync(dir) < 0)
 		return error_errno(err, "cannot rename the disk image");
 	return 0;
 }
 
-static int fill(struct storage *s, int from, int mount, struct carrel_error *err)
+static int fill(struct storage *s, int from, int mount, bool *renamed, struct carrel_error *err)
 {
 	_cleanup_close_ int root = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0 || fchmod(root, 0700) < 0)
 		return error_errno(err, "cannot open the disk image");
 	int r = copy_trees(s, from, root, err);
-	return r < 0 ? copy_failed(s, root, r, err) : commit(s->user_fd, root, err);
+	return r < 0 ? copy_failed(s, root, r, err) : commit(s->user_fd, root, renamed, err);
 }
 
-int storage_move(struct storage *s, int from, const struct disk_image *plan, struct carrel_error *err)
+int storage_move(struct storage *s, int from, const struct disk_image *plan, bool *renamed,
+		 struct carrel_error *err)
 {
+	*renamed = false;
 	int r = disk_image_make(s->user_fd, plan, mkfs_timeout(s), err);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int mount = disk_image_mount(s->user_fd, DISK_IMAGE_NEW, MOUNT_TIMEOUT_MS, err);
-	r = mount < 0 ? mount : fill(s, from, mount, err);
+	r = mount < 0 ? mount : fill(s, from, mount, renamed, err);
 	if (r == 0)
 		return steal_fd(&mount);
 	(void)unlinkat(s->user_fd, DISK_IMAGE_NEW, 0);
 	return r;
 }
 
-/* Whether all that is in `have` is less than the room in `plan`; ext4 itself takes something of either. */
-static bool has_room(const struct disk_image *have, const struct disk_image *plan)
+/* Whether what is in a mounted image may find room in a new one. Where it then does not, the copy fails and the old one goes on. */
+static bool has_room(const struct storage *s, const struct disk_image *plan, uint64_t bytes, uint64_t files)
 {
-	return have->used_inodes <= plan->inodes &&
-	       have->used_blocks * have->block_size <= plan->blocks * plan->block_size;
+	uint64_t disk = s->limits->disk;
+
+	return files <= plan->inodes && (disk == UNIT_NONE || bytes <= disk + disk / 1024 + ROOM_SLACK);
 }
 
 static int open_mounted(const struct storage *s, struct carrel_error *err)
@@ -167,18 +172,23 @@ static void remember(struct storage *s, const char *what, const char *why)
 		       s->uid, why);
 }
 
-/* With a new image. Where that cannot be, the old one goes on as it is, and the note says why. */
-static void replace_image(struct storage *s, int *mount, const struct disk_image *plan)
+/*
+ * With a new image. Where that cannot be, the old one goes on as it is, and the note says why. Once the new one has its name, what
+ * is written to the old one would be lost: then it is an error.
+ */
+static int replace_image(struct storage *s, int old, const struct disk_image *plan, struct carrel_error *err)
 {
 	struct carrel_error failure = { 0 };
+	_cleanup_close_ int mount = old;
+	bool renamed;
 
-	int fd = storage_move(s, *mount, plan, &failure);
-	if (fd < 0) {
-		remember(s, "the disk image", failure.msg);
-		return;
-	}
-	close_fd(mount);
-	*mount = fd;
+	int fd = storage_move(s, mount, plan, &renamed, &failure);
+	if (fd >= 0)
+		return fd;
+	if (renamed)
+		return error_set(err, failure.code, "%s", failure.msg);
+	remember(s, "the disk image", failure.msg);
+	return steal_fd(&mount);
 }
 
 /* Whether it is as the plan when it has got more blocks. They come with files, as many in each group. */
@@ -216,6 +226,7 @@ int storage_refit(struct storage *s, struct carrel_error *err)
 {
 	struct carrel_error failure = { 0 };
 	struct disk_image have = { 0 }, plan = { 0 };
+	struct statvfs fs;
 
 	int r = storage_plan(s, &plan, err);
 	if (r == 0)
@@ -230,11 +241,13 @@ int storage_refit(struct storage *s, struct carrel_error *err)
 		remember(s, "the disk image", "there is an unfinished change in it");
 		return steal_fd(&mount);
 	}
-	bool roomy = has_room(&have, &plan);
-	if (roomy && (!s->deadline || have.used_blocks * have.block_size <= LOGIN_MOVE_MAX)) {
-		replace_image(s, &mount, &plan);
-		return steal_fd(&mount);
-	}
+	/* Files, and not the tables that ext4 makes for as many as there could be, which take most of a large image. */
+	if (fstatvfs(mount, &fs) < 0)
+		return error_errno(err, "cannot ask for the use of the disk image");
+	uint64_t used = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+	bool roomy = has_room(s, &plan, used, fs.f_files - fs.f_ffree);
+	if (roomy && (!s->deadline || used <= LOGIN_MOVE_MAX))
+		return replace_image(s, steal_fd(&mount), &plan, err);
 	if (have.block_size == plan.block_size && plan.blocks > have.blocks)
 		(void)disk_image_grow(s->user_fd, mount, &plan, &failure);
 	remember(s, "the disk image",
@@ -252,10 +265,14 @@ int storage_refit_live(struct storage *s, int dir, struct carrel_error *err)
 		r = disk_image_read(s->user_fd, DISK_IMAGE, &have, err);
 	if (r < 0 || disk_image_fits(&have, &plan))
 		return r;
-	/* More space than before even where the number of files, which goes by groups, is then another than that of the plan. */
-	if (have.block_size == plan.block_size && plan.blocks > have.blocks) {
+	/*
+	 * More space than before even where the number of files, which goes by groups, is then another than that of the plan; but
+	 * what would have to be taken back, since it has to be all or nothing, cannot be.
+	 */
+	bool all = can_grow(&have, &plan);
+	if (have.block_size == plan.block_size && plan.blocks > have.blocks && (all || !s->whole)) {
 		r = disk_image_grow(s->user_fd, dir, &plan, err);
-		if ((r == 0 && can_grow(&have, &plan)) || (r < 0 && r != -EPERM))
+		if ((r == 0 && all) || (r < 0 && r != -EPERM))
 			return r;
 	}
 	return error_set(err, EBUSY,

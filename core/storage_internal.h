@@ -34,9 +34,10 @@ int storage_plan(const struct storage *s, struct disk_image *plan, struct carrel
 /*
  * Move upper, work, home and snapshots, if they are there, from `from` (CARREL_USERS/UID, or an old image) into a new image, which takes
  * the place of the old. Killed at any moment, one of the two is whole. A detached mount of the new one, or -errno; -EDQUOT: it
- * does not fit.
+ * does not fit. After a failure `renamed` says whether the new one has taken the place all the same.
  */
-int storage_move(struct storage *s, int from, const struct disk_image *plan, struct carrel_error *err);
+int storage_move(struct storage *s, int from, const struct disk_image *plan, bool *renamed,
+		 struct carrel_error *err);
 
 /* Bring the image, mounted nowhere, to the limits as far as possible, and mount it, detached. */
 int storage_refit(struct storage *s, struct carrel_error *err);

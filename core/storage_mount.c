@@ -179,13 +179,14 @@ static int prepare_project(struct storage *s, int dir, bool fresh, struct carrel
 static int mount_image(struct storage *s, int have, struct carrel_error *err)
 {
 	struct disk_image plan = { 0 };
+	bool renamed;
 
 	if (have)
 		return storage_refit(s, err);
 	int r = disk_image_available(err);
 	if (r == 0)
 		r = storage_plan(s, &plan, err);
-	return r < 0 ? r : storage_move(s, s->user_fd, &plan, err);
+	return r < 0 ? r : storage_move(s, s->user_fd, &plan, &renamed, err);
 }
 
 int storage_mount(struct storage *s, struct carrel_error *err)
@@ -232,7 +233,6 @@ static void make_reserve(int dir)
 
 int storage_settle(struct storage *s, int dir, struct carrel_error *err)
 {
-	s->note[0] = '\0';
 	if (faccessat(s->user_fd, DISK_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 		struct carrel_error later = { 0 };
 
@@ -250,9 +250,8 @@ int storage_settle(struct storage *s, int dir, struct carrel_error *err)
 	if (!storage_limited(s->limits))
 		return 0;
 	return error_set(err, EBUSY,
-			 "the limits of uid %u (user_limits.disk, user_limits.inodes) are applied when the "
-			 "last session has "
-			 "ended",
+			 "the files of uid %u have had no limits so far and are in use: user_limits.disk and "
+			 "user_limits.inodes are applied when the last session has ended",
 			 s->uid);
 }
 

@@ -7,6 +7,7 @@
 #include "core/change.h"
 #include "core/cleanup.h"
 #include "core/policy.h"
+#include "core/session.h"
 #include "core/state.h"
 #include "core/storage.h"
 #include "core/user.h"
@@ -37,7 +38,21 @@ static int apply_locked(const struct rootfs *rootfs, const struct limits *limits
 		if (r == 0)
 			(void)change_sweep(fd, rootfs->uid, NULL);
 	}
-	return r < 0 ? r : storage_apply_locked(fd, rootfs->uid, limits, note, err);
+	return r < 0 ? r : storage_apply_locked(fd, rootfs->uid, limits, true, note, err);
+}
+
+/* As a login does: whatever of a session whose keeper was killed still runs must not find its files moved. */
+static int clear_stale(uid_t uid, struct carrel_error *err)
+{
+	_cleanup_free_ char **ids = NULL;
+	int r = 0, n = session_list(uid, &ids, err);
+
+	for (int i = 0; i < n && r >= 0; i++) {
+		r = session_alive(ids[i], err);
+		if (r == 0)
+			r = gc_close_session(ids[i], err);
+	}
+	return n < 0 ? n : r < 0 ? r : 0;
 }
 
 /* What is not as the config says is counted and has been said; the next one is done all the same. */
@@ -56,8 +71,11 @@ static int apply_to(struct rootfs *rootfs, void *arg, struct carrel_error *ignor
 		return 0; /* an account that is gone */
 	if (r == 0)
 		r = policy_decide(all->config, &facts, &policy, &err);
-	if (r == 0 && policy.covered && policy.mode == MODE_ENFORCE && facts.uid == rootfs->uid)
-		r = apply_locked(rootfs, &policy.user_limits, note, &err);
+	if (r == 0 && policy.covered && policy.mode == MODE_ENFORCE && facts.uid == rootfs->uid) {
+		r = clear_stale(rootfs->uid, &err);
+		if (r == 0)
+			r = apply_locked(rootfs, &policy.user_limits, note, &err);
+	}
 	user_facts_clear(&facts);
 	rootfs_user(rootfs, safe, sizeof(safe));
 	if (*note)

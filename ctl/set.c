@@ -119,7 +119,7 @@ static int set(struct live_user *user, const struct ctl_args *args, struct carre
 	if (changed < 0 || (old.user_limits.disk == now->disk && old.user_limits.inodes == now->inodes))
 		return changed;
 	/* Last, since what has become larger cannot always become smaller again. */
-	r = storage_apply_locked(lock, user->facts.uid, now, note, err);
+	r = storage_apply_locked(lock, user->facts.uid, now, false, note, err);
 	if (r == 0 && *note)
 		r = error_set(err, EBUSY, "%s", note);
 	if (r == 0)

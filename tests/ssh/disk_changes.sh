@@ -96,6 +96,62 @@ set_live() {
 	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=20'
 }
 
+# Most of what a large and empty image takes are ext4's own tables.
+test_lowered_a_hundred_times() { each lowered_far; }
+
+lowered_far() {
+	disk_limits 'disk = "5G";'
+	expect_status 0 ssh_as u1 'echo small >/root/file'
+	nothing_left
+	disk_limits 'disk = "50M";'
+	expect_status 0 carrelctl apply
+	expect_eq '' "$errors"
+	expect_full ssh_as u1 'cat /root/file; dd if=/dev/zero of=/root/large bs=1M count=100'
+	expect_match small "$output"
+	ssh_as u1 'rm /root/large'
+	nothing_left
+	# By the next login alone, from the size of the host's filesystem.
+	disk_limits ''
+	expect_status 0 ssh_as u1 'cat /root/file'
+	nothing_left
+	disk_limits 'disk = "16M";'
+	expect_full ssh_as u1 'cat /root/file; dd if=/dev/zero of=/root/large bs=1M count=100'
+	expect_match small "$output"
+}
+
+test_apply_says_what_does_not_fit() { each does_not_fit; }
+
+does_not_fit() {
+	disk_limits 'disk = "48M";'
+	expect_status 0 ssh_as u1 'head -c 30m /dev/zero >/root/large'
+	nothing_left
+	disk_limits 'disk = "16M";'
+	expect_status 0 carrelctl apply
+	[ "$method" = project ] || expect_match "'u1': the disk image .* is not as the limits are: there is more in it" "$errors"
+	expect_status 0 ssh_as u1 'rm /root/large'
+}
+
+# As a login does, so that nothing that is about to end finds its files moved.
+test_apply_after_a_killed_keeper() { each killed_before_apply; }
+
+killed_before_apply() {
+	disk_limits ''
+	hold_session u1
+	in_session u1 "$session" 'echo kept >/root/file'
+	kill -STOP "$(monitor_of "$session")" # or it would do it
+	kill -KILL "$(keeper_of "$session")"
+	wait_until 30 pidless "$session"
+	disk_limits 'disk = "24M";'
+	expect_status 0 carrelctl apply
+	expect_eq '' "$errors"
+	[ ! -e "/run/carrel/sessions/$session" ] || fail "the session was not cleared away"
+	expect_match "^$([ "$method" = image ] && echo 'disk image' || echo 'project quota'), " "$(storage_line u1)"
+	pkill -CONT -x sshd
+	end_client
+	expect_status 0 ssh_as u1 'cat /root/file'
+	expect_eq kept "$output"
+}
+
 # What a user may have made: names, links, kinds, holes, attributes, and what the overlay notes about them.
 make_odd_tree() {
 	ssh_as u1 'set -e
