@@ -282,12 +282,12 @@ killed_live() {
 	in_session u1 "$session" 'echo kept >/root/file'
 	kill -KILL "$(keeper_of "$session")"
 	end_client
-	wait_until 30 pidless "$session"
+	wait_until 30 none_live
 	expect_status 0 ssh_as u1 'cat /root/file'
 	expect_eq kept "$output"
 	carrelctl gc
 }
 
-pidless() { # ID
+none_live() {
 	! carrelctl list --json | grep -q '"state": *"live"'
 }

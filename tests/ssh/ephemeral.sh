@@ -51,7 +51,7 @@ test_an_ephemeral_user_has_nothing_on_disk() {
 
 test_login_as_user() {
 	policy 'rootfs = "ephemeral"; login_as = "user";'
-	expect_status 0 ssh_as u1 'id -un; stat -c "%U %a" ~; touch ~/x && ls ~; touch /x'  || true
+	expect_status 1 ssh_as u1 'id -un; stat -c "%U %a" ~; touch ~/x && ls ~; touch /x'
 	expect_match 'u1.u1 700.x' "$output"
 	expect_match 'Permission denied' "$errors"
 	policy 'rootfs = "ephemeral";'
