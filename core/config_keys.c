@@ -282,7 +282,7 @@ const struct config_key config_keys[] = {
 	{ NULL, "capabilities", KEY_CAPS, DEFAULT_CAPS, IN(capabilities),
 	  .help = "what root inside may ever have, over the sandbox alone" },
 	{ NULL, "env", KEY_NAMES, "", .check = check_env, IN(env),
-	  .help = "variables let in beside TERM, LANG, LC_*, TZ and SSH_*" },
+	  .help = "variables let in beside TERM, COLORTERM, LANG, LC_*, TZ, SSH_CONNECTION and SSH_CLIENT" },
 	{ NULL, "optional", KEY_NAMES, "", .check = check_optional, IN(optional),
 	  .help = "limits without which a session may be, where the kernel cannot enforce them" },
 	{ NULL, "binds", KEY_TABLE, "", .table = &bind_table, IN(binds),

@@ -49,7 +49,7 @@ int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err);
 /* init's side. `fds` has room for CGROUP_FDS_MAX; returns how many came, or -errno. */
 int sandbox_take(int sync_fd, enum gift gift, int *fds, struct carrel_error *err);
 
-/* init's side of GIFT_MOUNTS: fills rootfs_fd, home_fd, ssh_fd and bind_fds. 0 or -errno. */
+/* init's side of GIFT_MOUNTS: fills rootfs_fd, home_fd, limits_fd, ssh_fd and bind_fds. 0 or -errno. */
 int sandbox_take_mounts(struct keeper *k, int sync_fd, struct carrel_error *err);
 
 /* Wait for init's report, bounded by the watchdog of the whole opening. -errno with init's own message. */

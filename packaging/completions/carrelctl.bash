@@ -44,7 +44,7 @@ _carrelctl() {
 			if [ "$COMP_CWORD" = 2 ]; then
 				words=$(carrelctl list 2>/dev/null | awk 'NR > 1 { print $2 }')
 			else
-				words='memory= swap= cpus= cpu_weight= pids= user_limits.memory= user_limits.cpus= user_limits.pids= disk= inodes= max= idle= lifetime= warn='
+				words='memory= swap= cpus= cpu_weight= pids= user_limits.memory= user_limits.swap= user_limits.cpus= user_limits.cpu_weight= user_limits.pids= disk= inodes= max= idle= lifetime= warn='
 				compopt -o nospace 2>/dev/null
 			fi
 			;;
