@@ -39,12 +39,14 @@ struct state_owner {
 
 /* -ENOENT: nobody has logged in yet. -EBADMSG: damaged. */
 int state_read_owner(int user_fd, struct state_owner *owner, struct carrel_error *err);
+/* Write it, for a user who logs in for the first time: since now. 0 or -errno. */
 int state_write_owner(int user_fd, uid_t uid, const char *name, struct carrel_error *err);
 /* Now is the last login. */
 void state_mark_login(int user_fd);
 
 /* The image the user is on. -ENOENT: none yet. */
 int state_read_image(int user_fd, char name[IMAGE_NAME_MAX + 1], struct carrel_error *err);
+/* Put the user on an image; what they have changed in another one is the caller's to see to. 0 or -errno. */
 int state_write_image(int user_fd, const char *name, struct carrel_error *err);
 
 /* Whether `name` is that of a state: "UID", or "UID.NAME.TIME" of one kept aside. Sets *uid and *kept. */

@@ -252,7 +252,10 @@ int storage_refit_live(struct storage *s, int dir, struct carrel_error *err)
 		r = disk_image_read(s->user_fd, DISK_IMAGE, &have, err);
 	if (r < 0 || disk_image_fits(&have, &plan))
 		return r;
-	/* More space than before even where the number of files, which goes by groups, is then another than that of the plan. */
+	/*
+	 * A mounted image can grow, and its number of files then grows with it, by so many for each block group: perhaps not to the
+	 * one that is wanted. Space that can be had now is taken all the same; the rest has to wait for an image that is made anew.
+	 */
 	if (have.block_size == plan.block_size && plan.blocks > have.blocks) {
 		r = disk_image_grow(s->user_fd, dir, &plan, err);
 		if ((r == 0 && can_grow(&have, &plan)) || (r < 0 && r != -EPERM))

@@ -29,7 +29,7 @@ int sandbox_userns(const struct keeper *k, struct carrel_error *err);
 enum gift {
 	GIFT_GO = 'g',
 	GIFT_MOUNTS = 'm', /* the mounts of keeper.h, each in a message of its own, and MOUNT_END */
-	GIFT_CGROUP = 'c', /* the entries of the session's cgroup; none where it was cloned into it */
+	GIFT_CGROUP = 'c', /* what init enters the session's cgroup by; none on v2: it is born there */
 };
 
 /* Which mount a message brings. */
