@@ -199,7 +199,7 @@ install: all ## install to $(DESTDIR)$(PREFIX), $(PAMDIR) and $(SYSCONFDIR)
 	sed 's|/usr/bin/carrel-shell|$(BINDIR)/carrel-shell|' config/sshd_config.d/50-carrel.conf \
 	  >$(DESTDIR)$(DOCDIR)/50-carrel.conf
 	chmod 0644 $(DESTDIR)$(DOCDIR)/50-carrel.conf
-	install -m 0644 config/pam.d/sshd.example $(DESTDIR)$(DOCDIR)/pam.d-sshd.example
+	install -m 0644 config/pam.d/sshd.example $(DESTDIR)$(DOCDIR)/sshd.example
 	install -d -m 0755 $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 config/examples/*.conf $(DESTDIR)$(DOCDIR)/examples
 	install -D -m 0644 packaging/completions/carrelctl.bash $(DESTDIR)$(COMPDIR)/carrelctl
@@ -209,9 +209,9 @@ install: all ## install to $(DESTDIR)$(PREFIX), $(PAMDIR) and $(SYSCONFDIR)
 uninstall: ## remove what install put there; the config and the state stay
 	rm -f $(DESTDIR)$(PAMDIR)/pam_carrel.so $(DESTDIR)$(BINDIR)/carrel-shell $(DESTDIR)$(SBINDIR)/carrelctl
 	rm -rf $(DESTDIR)$(LIBEXECDIR)/carrel
-	rm -f $(DESTDIR)$(DOCDIR)/50-carrel.conf $(DESTDIR)$(DOCDIR)/pam.d-sshd.example $(DESTDIR)$(COMPDIR)/carrelctl
-	rm -rf $(DESTDIR)$(DOCDIR)/examples
-	-rmdir $(DESTDIR)$(DOCDIR)
+	rm -f $(DESTDIR)$(DOCDIR)/50-carrel.conf $(DESTDIR)$(DOCDIR)/sshd.example $(DESTDIR)$(COMPDIR)/carrelctl
+	for file in config/examples/*.conf; do rm -f $(DESTDIR)$(DOCDIR)/examples/$${file##*/}; done
+	-rmdir $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
 	for page in docs/man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 clean: ## remove build/

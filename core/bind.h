@@ -10,10 +10,12 @@
 #include "error.h"
 #include "policy.h"
 
-/* For the table of keys: NULL, or the rest of "'binds.source' …". */
+/* For the table of keys, whether a source can be one: NULL, or the rest of a message "'binds.source' …". */
 const char *bind_check_source(const char *text);
+/* The same of a target: also not a place that is the sandbox's own. */
 const char *bind_check_target(const char *text);
-const char *bind_check_entry(const void *entry); /* "each of 'binds' …" */
+/* Whether a struct bind_mount has both: NULL, or the rest of a message "each of 'binds' …". */
+const char *bind_check_entry(const void *entry);
 
 /* Put the user's name into a source or target. -EINVAL: the name cannot be part of a path; -ENAMETOOLONG. */
 int bind_expand(const char *text, const struct user_facts *user, char out[BIND_PATH_MAX + 1]);

@@ -26,6 +26,7 @@
  * session's group can be named without its record.
  */
 const char *cgroup_root(void);
+/* The name of a session's group, `group` being that of its budget ("group-…") or NULL. 0 or -ENAMETOOLONG. */
 int cgroup_session_name(char *name, size_t size, const char *group, uid_t uid, const char *id);
 
 /* The level above: cuts off the last part of `name`. False when that would be cgroup_root() or above. */
@@ -117,7 +118,10 @@ int cgroup_check(struct cgroup_tree *tree, struct cgroup_level *levels, size_t c
 /* Whether the group is there, in any hierarchy. */
 bool cgroup_exists(struct cgroup_tree *tree, const char *name);
 
-/* Find the group of a session, or with id NULL of a user, below whichever budget it is. False, with the name of one without budget: none. */
+/*
+ * Find the group of the session `id`, or with id NULL that of the user, whether it is in a budget or not, and put its name into `name`.
+ * False: there is none; `name` is then what it would be called outside all budgets.
+ */
 bool cgroup_find(struct cgroup_tree *tree, uid_t uid, const char *id, char *name, size_t size);
 
 /*

@@ -33,9 +33,10 @@ struct snapshot {
 	char image[IMAGE_NAME_MAX + 1]; /* what it is a snapshot on */
 	char by[8];			/* "root", or "user" from inside */
 	uint64_t taken;			/* seconds since the epoch */
-	uint64_t bytes, entries;	/* of files, as they say of themselves; shared blocks count */
+	uint64_t bytes, entries; /* the sum of the files' sizes, and how many; not what they take on disk */
 };
 
+/* Whether a snapshot may be called so: a plain name (text_is_name) of at most SNAPSHOT_NAME_MAX bytes. */
 bool snapshot_name_valid(const char *name);
 
 /* -ENOENT: there is none of that name. */
@@ -46,6 +47,7 @@ int snapshot_list(int user_fd, struct snapshot **list, struct carrel_error *err)
 
 /* -EEXIST: the name is taken. */
 int snapshot_take(int user_fd, uid_t uid, const char *name, const char *by, struct carrel_error *err);
+/* Remove one, its record and its files. -ENOENT: there is none of that name. */
 int snapshot_drop(int user_fd, uid_t uid, const char *name, struct carrel_error *err);
 
 /* Back to what the root filesystem and home were; the snapshot stays. */

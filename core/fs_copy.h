@@ -37,7 +37,10 @@ int fs_copy_begin(struct fs_copy *copy, int dirfd, struct carrel_error *err);
  */
 int fs_copy_tree(int from_fd, const char *name, int to_fd, struct fs_copy *copy, struct carrel_error *err);
 
-/* After a successful begin. Returns `result`, or -errno. "links" goes unless `result` is an error, with which everything goes. */
+/*
+ * Close what fs_copy_begin has opened; to be called once after it succeeded. `result` is how the copying went: after a success "links" is
+ * removed, after an error it stays, since the caller then removes dirfd with all that is in it. Returns `result`, or -errno.
+ */
 int fs_copy_end(struct fs_copy *copy, int result, struct carrel_error *err);
 
 /* Make to/as like the link, device, pipe or socket from/name that a visitor was told of, with all its attributes. 0 or -errno. */

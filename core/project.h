@@ -39,6 +39,7 @@ struct project_usage {
 	uint64_t bytes_limit, inodes_limit; /* UNIT_NONE: no limit */
 };
 
+/* What the files of a project take, and its limits, as the filesystem of `fd` has them. 0 or -errno. */
 int project_usage(int fd, uint32_t id, struct project_usage *usage, struct carrel_error *err);
 
 /* Set both limits (UNIT_NONE: no limit; bytes are rounded down to KiB) and read them back. 0 or -errno. */

@@ -55,6 +55,7 @@ void state_mark_login(int user_fd);
 
 /* The image the user is on. -ENOENT: none yet. */
 int state_read_image(int user_fd, char name[IMAGE_NAME_MAX + 1], struct carrel_error *err);
+/* Put the user on an image; what they have changed in another one is the caller's to see to. 0 or -errno. */
 int state_write_image(int user_fd, const char *name, struct carrel_error *err);
 
 /* Whether `name` is that of a state: "UID", or "UID.NAME.TIME" of one kept aside. Sets *uid and *kept. */

@@ -95,7 +95,8 @@ static void print_usage(FILE *out, const struct ctl_verb *verb)
 	fprintf(out, "carrelctl %s%s%s", verb->name, verb->sub ? " " : "", verb->sub ? verb->sub : "");
 	for (size_t i = 0; i < ARRAY_SIZE(option_texts); i++)
 		if (verb->options & option_texts[i].option)
-			fprintf(out, " [%s]", option_texts[i].text);
+			fprintf(out, option_texts[i].option == CTL_IMAGE ? " %s" : " [%s]",
+				option_texts[i].text);
 	fprintf(out, "%s%s\n", *verb->arguments ? " " : "", verb->arguments);
 }
 

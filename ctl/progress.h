@@ -40,7 +40,10 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t total);
 void progress_show_bytes(struct progress *progress, uint64_t done); /* of who knows how many */
 void progress_clear(struct progress *progress);
 
-/* Everything is put away. A signal that came is now died by, as without us: whoever started us sees that. */
+/*
+ * To be called when everything is put away. If a signal came meanwhile, the program now dies by it, so that whoever started it sees the
+ * same as if the signal had not been held back.
+ */
 void progress_end(struct progress *progress);
 
 #endif

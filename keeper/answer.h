@@ -9,6 +9,7 @@
 /* READY and the id, with the network namespace to join when the policy says so. -errno: nobody listens any more. */
 int answer_ready(struct keeper *k, struct carrel_error *err);
 
+/* IGNORE, with why the user is not covered: the login goes on without a sandbox. */
 void answer_ignore(const char *why);
 
 /* REFUSE, with words for the user and for the log (which has the user's name already). */

@@ -45,7 +45,10 @@ const char *guard_reason(void)
 	return guard.reason;
 }
 
-/* Open a question, unless one is open. One that does not get through is as one that is not answered. */
+/*
+ * Ask init how long the session has been idle, unless an answer is still awaited. If the question cannot be sent, its number is one
+ * that no answer has: it is then given up after PATIENCE_MS, as a question is that init does not answer.
+ */
 static void ask(struct keeper *k, int64_t now)
 {
 	if (guard.question)

@@ -49,7 +49,10 @@ static void reply(const struct server *s, uint32_t serial, const struct activity
 	(void)send(s->sync_fd, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Only a terminal's bytes pass through carrel-shell. Whether another command is at work nobody can tell: it counts so. */
+/*
+ * How long the session has been idle. Of a command on a terminal carrel-shell knows, since it copies what is typed and shown. One
+ * without a terminal holds sshd's own descriptors, so nobody sees whether it reads or writes: it counts as active as long as it runs.
+ */
 static struct activity describe(const struct server *s)
 {
 	int64_t now = fs_now_ms(), last = s->changed;

@@ -2,8 +2,9 @@
  * init_report.c - tell a carrel-shell how its command ended. Run by init.
  *
  * A command that was killed for memory, or that could not fork, often ends at once, and carrel-shell with it: before the keeper has
- * heard of the fault, and so before it could say why. So the keeper is asked to look first, whatever the status: of a pipe it
- * is the last command's alone. It is waited for, for a moment, by nobody but that one carrel-shell.
+ * heard of the fault, and so before it could say why. So the keeper is asked to look first, after every command: an exit status of 0 does
+ * not mean that nothing was killed, since that of a pipeline is its last command's. Only the carrel-shell of this command waits for
+ * the keeper, at most REPORT_MS; init goes on serving the others.
  */
 #include <sys/wait.h>
 

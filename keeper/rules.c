@@ -37,7 +37,10 @@ static int64_t warning(const struct rules *rules, uint64_t limit)
 	return (int64_t)(rules->set.warn < limit / 2 ? rules->set.warn : limit / 2);
 }
 
-/* When a session ends that could from `start` on stay for `limit`, and was warned or not. */
+/*
+ * When a session ends that may last for `limit` from `start` (its opening, or the last activity). If its users were warned, at `warned`,
+ * they are left the whole time that the warning gave them, even when the rule was made stricter in between.
+ */
 static int64_t end_of(const struct rules *rules, uint64_t limit, int64_t start, int64_t warned)
 {
 	int64_t end = start + (int64_t)limit, warn = warning(rules, limit);

@@ -32,12 +32,16 @@ enum rules_step {
 	RULES_END_LIFETIME,
 };
 
+/* Begin to count at `now`, when the session is opened: nothing has been warned of. */
 void rules_start(struct rules *rules, const struct session_rules *set, int64_t now);
 
 /* Other values from now on. A warning that is not due by them is forgotten, so that there will be another. */
 void rules_change(struct rules *rules, const struct session_rules *set, int64_t now);
 
-/* There was activity at `active` and none between that and `known`. What was known better stays. */
+/*
+ * What an answer of init says: the last activity was at `active`, and up to `known` there was no other. A time that is older than the
+ * one noted so far changes nothing.
+ */
 void rules_learn(struct rules *rules, int64_t active, int64_t known);
 
 /*

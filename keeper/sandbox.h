@@ -29,7 +29,7 @@ int sandbox_userns(const struct keeper *k, struct carrel_error *err);
 enum gift {
 	GIFT_GO = 'g',
 	GIFT_MOUNTS = 'm', /* the mounts of keeper.h, each in a message of its own, and MOUNT_END */
-	GIFT_CGROUP = 'c', /* the entries of the session's cgroup; none where it was cloned into it */
+	GIFT_CGROUP = 'c', /* what init enters the session's cgroup by; none on v2: it is born there */
 };
 
 /* Which mount a message brings. */
@@ -49,7 +49,7 @@ int sandbox_give(struct keeper *k, enum gift gift, struct carrel_error *err);
 /* init's side. `fds` has room for CGROUP_FDS_MAX; returns how many came, or -errno. */
 int sandbox_take(int sync_fd, enum gift gift, int *fds, struct carrel_error *err);
 
-/* init's side of GIFT_MOUNTS: fills rootfs_fd, home_fd, ssh_fd and bind_fds. 0 or -errno. */
+/* init's side of GIFT_MOUNTS: fills rootfs_fd, home_fd, limits_fd, ssh_fd and bind_fds. 0 or -errno. */
 int sandbox_take_mounts(struct keeper *k, int sync_fd, struct carrel_error *err);
 
 /* Wait for init's report, bounded by the watchdog of the whole opening. -errno with init's own message. */

@@ -37,7 +37,11 @@ static bool is_held(int live_fd)
 	return false;
 }
 
-/* In the child: be sure, or end. A caller that was killed does not hear of it, and the login ends with it. */
+/*
+ * In the child: enter the leaf, where we were not born in it, and go on only if another keeper holds the lock, which makes it sure that
+ * this is a living scope. The caller is told by one byte, and leaves the login to us. In every other case this ends, and so it does when the
+ * caller was killed and nobody reads the byte: then there is no login any more to go on with.
+ */
 static void take_over(struct keeper *k, int enter_fd, int tell)
 {
 	if (enter_fd >= 0 && fs_write_at(enter_fd, "tasks", "0") < 0)

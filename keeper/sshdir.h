@@ -13,7 +13,8 @@
  * Set ssh_fd to a detached, idmapped (host user and group <-> the ones inside), nosuid, nodev, noexec clone of
  * ~/.ssh, which is made, as the user and 0700, when missing. Where that cannot be (a symlink, another owner, a
  * filesystem that cannot be idmapped) the session goes on without, with one warning in syslog: returns 0 with
- * ssh_fd -EBADF. With agent = false there is a directory SSHDIR_AGENTS in it, for init to hide. -errno only when the keeper cannot get back to its own rights.
+ * ssh_fd -EBADF. -errno only when the keeper cannot get back to its own rights. SSHDIR_AGENTS in it is init's to hide with
+ * agent = false, and to make if it is missing.
  */
 int sshdir_open(struct keeper *k, struct carrel_error *err);
 

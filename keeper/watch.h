@@ -2,8 +2,8 @@
  * watch.h - tell people when a limit bites: an OOM kill, a refused fork, a full disk.
  *
  * Each shows as a line to whoever uses the session (notice.h), a line in syslog, and a line in the history
- * (core/faults.h); for one session and one kind at most one of each a second, with the number of faults since the last. Only the end
- * of a session tells what is left without waiting.
+ * (core/faults.h); for one session and one kind at most one of each a second, with the number of faults since the last. A group's limit of
+ * processes, which everybody in the group hears of, is told once in 60 s. Only the end of a session tells what is left without waiting.
  */
 #ifndef CARREL_WATCH_H
 #define CARREL_WATCH_H

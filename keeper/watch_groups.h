@@ -42,6 +42,7 @@ struct watch_groups {
 
 /* Never fails: what cannot be watched here is only counted when somebody looks, or not at all. */
 void watch_groups_open(struct watch_groups *w, struct keeper *k);
+/* Close what watch_groups_open has opened. */
 void watch_groups_close(struct watch_groups *w);
 
 /*

@@ -38,6 +38,7 @@ struct relay {
 	struct relay_stream stream[RELAY_STREAMS];
 };
 
+/* A relay without streams. `socket` leads to init, `signals` is a signalfd; both stay the caller's to close. */
 void relay_init(struct relay *relay, int socket, int signals);
 
 /*

@@ -160,13 +160,29 @@ test_what_is_of_the_kernel_alone_is_masked() {
 	[ "$control" -ge 2 ] || fail "the control: only $control of them have anything on the host"
 }
 
-# The addresses of the kernel are zeros or nothing, and its log is closed.
+# The addresses of the kernel are zeros or nothing, and its log is closed. What root of the host cannot read either shows nothing.
 test_kernel_addresses_and_log_are_closed() {
+	local file control=0
+
 	expect_eq '' "$(ssh_as u1 'sed "s/^0* .*//; /^$/d" /proc/kallsyms 2>/dev/null | head -n 1')"
-	expect_status 1 ssh_as u1 'head -c 1 /proc/kmsg'
-	expect_status 1 ssh_as u1 'dmesg'
-	expect_status 1 ssh_as u1 'cat /proc/slabinfo'
-	expect_status 1 ssh_as u1 'cat /proc/vmallocinfo'
+	[ -z "$(grep -m 1 -v '^0* ' /proc/kallsyms)" ] || control=$((control + 1))
+	for file in kmsg slabinfo vmallocinfo; do
+		[ -n "$(read_a_byte "/proc/$file")" ] || continue
+		control=$((control + 1))
+		expect_status 1 ssh_as u1 "head -c 1 /proc/$file"
+		expect_match 'Permission denied|Operation not permitted' "$errors" "$file"
+	done
+	if dmesg >/dev/null 2>&1; then
+		control=$((control + 1))
+		expect_status 1 ssh_as u1 'dmesg'
+		expect_match 'Permission denied|Operation not permitted' "$errors" dmesg
+	fi
+	[ "$control" -ge 3 ] || fail "the control: only $control of them can be read on the host"
+}
+
+# The log has nothing to read when somebody else has taken it, and a reader would wait.
+read_a_byte() { # FILE
+	timeout 10 dd if="$1" bs=4096 count=1 iflag=nonblock 2>/dev/null | head -c 1 | tr '\0' x
 }
 
 test_device_nodes_cannot_be_made() {

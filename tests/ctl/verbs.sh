@@ -31,6 +31,19 @@ test_help_and_version() {
 	expect_match '^carrelctl image import \[--no-sftp\] \[--sha512 HEX\] NAME SOURCE' "$output"
 	expect_status 0 carrelctl kill --help
 	expect_match '^carrelctl kill ID\|USER$' "$output"
+	expect_status 0 carrelctl help rootfs upgrade
+	expect_match ' \[--dry-run\] --image NAME USER' "$output" "what must be given has no brackets"
+}
+
+test_uninstall_removes_what_install_puts_there() {
+	local tree=$work/tree doc=$work/tree/usr/local/share/doc/carrel
+
+	make -s -C "$repo" -o all B="$B" DESTDIR="$tree" install
+	diff -r "$repo/config/examples" "$doc/examples"
+	diff "$repo/config/pam.d/sshd.example" "$doc/sshd.example"
+	make -s -C "$repo" B="$B" DESTDIR="$tree" uninstall
+	expect_eq "$tree/etc/carrel/carrel.conf" "$(find "$tree" -type f)"
+	[ ! -e "$doc" ] || fail "$doc is left"
 }
 
 test_manual_and_completion_have_every_verb() {

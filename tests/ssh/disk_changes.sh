@@ -342,12 +342,12 @@ killed_live() {
 	in_session u1 "$session" 'echo kept >/root/file'
 	kill -KILL "$(keeper_of "$session")"
 	end_client
-	wait_until 30 no_live_session
+	wait_until 30 none_live
 	expect_status 0 ssh_as u1 'cat /root/file'
 	expect_eq kept "$output"
 	carrelctl gc
 }
 
-no_live_session() {
+none_live() {
 	! carrelctl list --json | grep -q '"state": *"live"'
 }
