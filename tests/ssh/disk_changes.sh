@@ -140,7 +140,7 @@ killed_before_apply() {
 	in_session u1 "$session" 'echo kept >/root/file'
 	kill -STOP "$(monitor_of "$session")" # or it would do it
 	kill -KILL "$(keeper_of "$session")"
-	wait_until 30 pidless "$session"
+	wait_until 30 none_live
 	disk_limits 'disk = "24M";'
 	expect_status 0 carrelctl apply
 	expect_eq '' "$errors"
