@@ -101,6 +101,7 @@ $(B)/tests/unit/test_pam_stack: $(B)/ctl/pam_stack.o
 $(B)/tests/unit/test_sshd_text: $(B)/ctl/sshd_text.o
 $(B)/tests/unit/test_slot: $(B)/keeper/slot_directory.o
 $(B)/tests/unit/test_kmsg: $(B)/keeper/kmsg.o
+$(B)/tests/unit/test_ask: $(B)/keeper/ask.o
 
 units: $(UNITS) ## build the unit tests
 
