@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -12,6 +13,8 @@
 #include "fs.h"
 #include "paths.h"
 #include "text.h"
+
+#define APPLIED "applied" /* made anew by each `carrelctl apply` */
 
 /* In which a name without a group is looked for. */
 static const char *const groups[] = { "limits", "session", "user_limits" };
@@ -135,4 +138,43 @@ int override_save(uid_t uid, const char *text, struct carrel_error *err)
 		return dir;
 	int r = fs_replace_at(dir, strrchr(path, '/') + 1, text, strlen(text), 0600);
 	return r < 0 ? error_set(err, -r, "cannot write '%s': %s", path, strerror(-r)) : 0;
+}
+
+/* A file that is written anew is another one. */
+static void stamp_of(const char *path, uint64_t stamp[3])
+{
+	struct stat st;
+
+	memset(stamp, 0, 3 * sizeof(*stamp));
+	if (stat(path, &st) < 0)
+		return;
+	stamp[0] = st.st_ino;
+	stamp[1] = (uint64_t)st.st_ctim.tv_sec;
+	stamp[2] = (uint64_t)st.st_ctim.tv_nsec;
+}
+
+void override_stamp(uid_t uid, struct override_stamp *stamp)
+{
+	char path[64];
+
+	override_path(path, uid);
+	stamp_of(path, stamp->saved);
+	stamp_of(CARREL_OVERRIDES "/" APPLIED, stamp->applied);
+}
+
+bool override_stamp_equal(const struct override_stamp *a, const struct override_stamp *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+int override_mark_apply(struct carrel_error *err)
+{
+	if (access(CARREL_SESSIONS, F_OK) < 0)
+		return 0;
+	_cleanup_close_ int dir = fs_ensure_dir(CARREL_OVERRIDES, 0700, err);
+	if (dir < 0)
+		return dir;
+	int r = fs_replace_at(dir, APPLIED, "", 0, 0600);
+	return r < 0 ? error_set(err, -r, "cannot write '" CARREL_OVERRIDES "/" APPLIED "': %s", strerror(-r))
+		     : 0;
 }

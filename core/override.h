@@ -7,6 +7,8 @@
 #ifndef CARREL_OVERRIDE_H
 #define CARREL_OVERRIDE_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "error.h"
@@ -30,5 +32,19 @@ int override_load(uid_t uid, struct policy *policy, char *text, struct carrel_er
 
 /* Replace the user's, all of them. An empty text removes them. 0 or -errno. */
 int override_save(uid_t uid, const char *text, struct carrel_error *err);
+
+/*
+ * Whether limits were changed since somebody looked: two stamps differ when override_save() or override_mark_apply() was called
+ * between them. Whoever changes limits of live groups does that first, so that a session that is being opened, and gives the user's
+ * group limits meanwhile, sees afterwards that they may not be the ones that hold by now.
+ */
+struct override_stamp {
+	uint64_t saved[3], applied[3];
+};
+void override_stamp(uid_t uid, struct override_stamp *stamp);
+bool override_stamp_equal(const struct override_stamp *a, const struct override_stamp *b);
+
+/* `carrelctl apply` begins, with the config that is there now. Without any session since the boot there is nothing to mark. 0 or -errno. */
+int override_mark_apply(struct carrel_error *err);
 
 #endif

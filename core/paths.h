@@ -33,7 +33,7 @@
 
 #define CARREL_RUN_DIR	 "/run/carrel"		     /* 0711 root, a private tmpfs */
 #define CARREL_SESSIONS	 CARREL_RUN_DIR "/sessions"  /* 0711, ID/{record,socket,control,ended,reported} */
-#define CARREL_OVERRIDES CARREL_RUN_DIR "/overrides" /* 0700, UID: what `carrelctl set` changed */
+#define CARREL_OVERRIDES CARREL_RUN_DIR "/overrides" /* 0700, UID: what `carrelctl set` changed; applied */
 #define CARREL_NS_DIR	 CARREL_RUN_DIR "/ns"	     /* 0700, {vault,template}: pinned namespaces */
 
 #endif

@@ -2,7 +2,8 @@
  * apply.c - `carrelctl apply`: every live session takes the limits that the config has now, and what `carrelctl set` changed is
  * forgotten.
  *
- * A value that the kernel refuses stays as it was, is named, and makes the exit status 1; the others are changed.
+ * A value that the kernel refuses stays as it was, is named with its user, and makes the exit status 1; the others, and those of the
+ * others, are changed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@
 
 struct everybody {
 	struct live_user *users;
-	size_t count, sessions;
+	size_t count, sessions, with_sessions;
 	int failed;
 };
 
@@ -53,7 +54,6 @@ static int find_users(struct everybody *all, const struct config *config, struct
 				    record.user);
 			live_user_clear(user);
 		} else {
-			all->sessions += user->count;
 			all->count++;
 		}
 	}
@@ -94,9 +94,30 @@ static size_t all_levels(const struct everybody *all, struct cgroup_level *level
 	return kept;
 }
 
-static int change_limits(struct everybody *all, struct carrel_error *err)
+static bool is_budget(const struct cgroup_level *level)
 {
-	struct cgroup_tree *tree = NULL;
+	return strcmp(level->label, "group_limits") == 0;
+}
+
+/* What a value that was refused, or could not be tried, is about: a budget, or one of a user's groups. */
+static void report(struct everybody *all, const struct cgroup_level *level, const char *user)
+{
+	if (!*level->pending)
+		return;
+	if (user)
+		ctl_error("user '%s': '%s': %s", user, level->name, level->pending);
+	else
+		ctl_error("'%s': %s", level->name, level->pending);
+	all->failed++;
+}
+
+/*
+ * Of everybody at once, since only so there is an order in which the kernel takes all of it: no group may have more processors than the
+ * one above. It is said what became of the budgets; the users' own groups are gone through once more (change_user). How many values were
+ * changed, or -errno.
+ */
+static int change_all(struct everybody *all, struct cgroup_tree *tree, struct carrel_error *err)
+{
 	size_t room = 1;
 
 	for (size_t i = 0; i < all->count; i++)
@@ -104,35 +125,86 @@ static int change_limits(struct everybody *all, struct carrel_error *err)
 	struct cgroup_level *levels = calloc(room, sizeof(*levels));
 	if (!levels)
 		return error_errno(err, "cannot allocate");
-	int r = cgroup_tree_open(&tree, err);
-	size_t count = r == 0 ? all_levels(all, levels) : 0;
-	if (r == 0)
-		r = cgroup_change(tree, levels, count, true, err);
+	size_t count = all_levels(all, levels), budgets = 0;
+	live_warn_of_use(tree, levels, count);
+	int r = cgroup_change(tree, levels, count, true, err);
 	for (size_t i = 0; i < count; i++) {
-		if (*levels[i].pending) {
-			ctl_error("'%s': %s", levels[i].name, levels[i].pending);
-			all->failed++;
-		}
-		if (*levels[i].skipped)
-			ctl_warning("'%s': not enforced here: %s", levels[i].name, levels[i].skipped);
+		if (!is_budget(&levels[i]))
+			continue;
+		budgets++;
+		report(all, &levels[i], NULL);
+		live_warn_of_skipped(&levels[i], 1);
 	}
-	cgroup_tree_free(tree);
+	free(levels);
+	return r < 0 && !budgets ? 0 : r;
+}
+
+/*
+ * One user's groups, without the budget, with their lock: here the sessions do not change, and what `set` saved is gone before its limits
+ * are, as set.c has it. How many values were changed, or -errno.
+ */
+static int change_user(struct everybody *all, struct live_user *user, struct cgroup_tree *tree,
+		       struct carrel_error *err)
+{
+	_cleanup_close_ int lock = live_user_lock(user, err);
+	int r = lock < 0 ? lock : override_save(user->facts.uid, "", err);
+	if (r == 0)
+		r = live_user_look(user, err);
+	if (r < 0)
+		return r;
+	struct cgroup_level *levels = calloc(live_levels_max(user), sizeof(*levels));
+	if (!levels)
+		return error_errno(err, "cannot allocate");
+	size_t count = live_levels(user, levels), first = 0;
+	while (first < count && is_budget(&levels[first]))
+		first++;
+	r = cgroup_change(tree, levels + first, count - first, true, err);
+	for (size_t i = first; r >= 0 && i < count; i++)
+		report(all, &levels[i], user->facts.name);
+	if (r >= 0)
+		live_warn_of_skipped(levels + first, count - first);
 	free(levels);
 	return r;
 }
 
-static void forget_overrides(struct everybody *all)
+/* What one user's sessions cannot have keeps nobody else from what they can. How many values were changed. */
+static int change_limits(struct everybody *all)
 {
-	for (size_t i = 0; i < all->count; i++) {
-		struct carrel_error err = { 0 };
-		_cleanup_close_ int lock = live_user_lock(&all->users[i], &err);
+	struct carrel_error failure = { 0 };
+	struct cgroup_tree *tree = NULL;
 
-		if (lock < 0 || override_save(all->users[i].facts.uid, "", &err) < 0 ||
-		    live_tell_rules(&all->users[i], &err) < 0) {
-			ctl_fail(&err);
+	if (cgroup_tree_open(&tree, &failure) < 0) {
+		ctl_fail(&failure);
+		all->failed++;
+		return 0;
+	}
+	int failed = all->failed, r = change_all(all, tree, &failure);
+	int changed = r < 0 ? 0 : r;
+	for (size_t i = 0; i < all->count; i++) {
+		struct live_user *user = &all->users[i];
+		struct carrel_error err = { 0 };
+
+		int one = change_user(all, user, tree, &err);
+		if (one == -ENOENT) { /* neither files nor sessions by now */
+			user->count = 0;
+			continue;
+		}
+		int told = one < 0 ? one : live_tell_rules(user, &err);
+		if (told < 0) {
+			ctl_error("user '%s': %s", user->facts.name, err.msg);
 			all->failed++;
 		}
+		changed += one < 0 ? 0 : one;
+		all->sessions += user->count;
+		all->with_sessions += user->count > 0;
 	}
+	/* Unless it was one user's, and is said. */
+	if (r < 0 && all->failed == failed) {
+		ctl_fail(&failure);
+		all->failed++;
+	}
+	cgroup_tree_free(tree);
+	return changed;
 }
 
 int verb_apply(const struct ctl_args *args)
@@ -141,21 +213,22 @@ int verb_apply(const struct ctl_args *args)
 	struct carrel_error err = { 0 };
 	struct config *config = NULL;
 
-	int r = config_load(CARREL_CONF, &config, NULL, NULL, &err);
+	/* Marked before it is looked who is there: a login that is not seen then has read the config that is there now, or sees the mark. */
+	int changed = 0, r = config_load(CARREL_CONF, &config, NULL, NULL, &err);
+	if (r == 0)
+		r = override_mark_apply(&err);
 	if (r == 0)
 		r = find_users(&all, config, &err);
-	if (r == 0)
-		r = change_limits(&all, &err);
-	if (r >= 0)
-		forget_overrides(&all);
-	if (r >= 0)
+	if (r == 0) {
+		if (all.count)
+			changed = change_limits(&all);
 		all.failed += apply_storage(config);
-	if (r < 0)
-		ctl_fail(&err);
-	else
 		printf("%zu session%s of %zu user%s, %d value%s changed\n", all.sessions,
-		       all.sessions == 1 ? "" : "s", all.count, all.count == 1 ? "" : "s", r,
-		       r == 1 ? "" : "s");
+		       all.sessions == 1 ? "" : "s", all.with_sessions, all.with_sessions == 1 ? "" : "s",
+		       changed, changed == 1 ? "" : "s");
+	} else {
+		ctl_fail(&err);
+	}
 	for (size_t i = 0; i < all.count; i++)
 		live_user_clear(&all.users[i]);
 	free(all.users);

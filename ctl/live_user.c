@@ -10,27 +10,35 @@
 #include "core/cleanup.h"
 #include "core/state.h"
 #include "core/units.h"
+#include "core/usage.h"
 #include "core/user.h"
 #include "core/wire.h"
+#include "ctl.h"
 
 #define LOCK_TIMEOUT_MS 10000
 #define TELL_TIMEOUT_MS 5000
 
-static int read_sessions(struct live_user *user, struct carrel_error *err)
+int live_user_look(struct live_user *user, struct carrel_error *err)
 {
 	_cleanup_free_ char **ids = NULL;
 	int n = session_list(user->facts.uid, &ids, err);
 
+	free(user->sessions);
+	user->sessions = NULL;
+	user->count = 0;
 	if (n <= 0)
 		return n;
 	user->sessions = calloc((size_t)n, sizeof(*user->sessions));
 	if (!user->sessions)
 		return error_errno(err, "cannot allocate");
-	for (int i = 0; i < n; i++)
-		/* One that is being set up gets the new values by itself, or has no group yet. */
-		if (session_alive(ids[i], NULL) == 1 &&
-		    session_read(ids[i], &user->sessions[user->count], NULL) == 0)
+	for (int i = 0; i < n; i++) {
+		struct session_record *record = &user->sessions[user->count];
+
+		/* The groups of one that is being set up may be half made: it gets the new values by itself (keeper/ceiling.h). */
+		if (session_alive(ids[i], NULL) == 1 && session_read(ids[i], record, NULL) == 0 &&
+		    record->init)
 			user->count++;
+	}
 	return 0;
 }
 
@@ -40,7 +48,7 @@ int live_user_get(const char *name, const struct config *config, struct live_use
 	memset(user, 0, sizeof(*user));
 	int r = user_facts_get(name, &user->facts, err);
 	if (r == 0)
-		r = read_sessions(user, err);
+		r = live_user_look(user, err);
 	if (r == 0)
 		r = policy_decide(config, &user->facts, &user->policy, err);
 	if (r < 0)
@@ -80,6 +88,29 @@ size_t live_levels(const struct live_user *user, struct cgroup_level *levels)
 	return used;
 }
 
+/* Version 2 takes such a limit, and makes it true. Version 1 refuses it when it cannot. */
+void live_warn_of_use(struct cgroup_tree *tree, const struct cgroup_level *levels, size_t count)
+{
+	for (size_t i = 0; i < count && cgroup_is_v2(tree, "memory"); i++) {
+		char used[32], limit[32];
+		struct usage usage;
+
+		if (usage_read(tree, levels[i].name, &usage, NULL) < 0 || usage.memory == UNIT_NONE ||
+		    usage.memory <= levels[i].limits->memory)
+			continue;
+		ctl_warning("'%s' uses %s, more than %s: the kernel ends processes of it if it must",
+			    levels[i].name, unit_format_size(used, sizeof(used), usage.memory & ~1023ull),
+			    unit_format_size(limit, sizeof(limit), levels[i].limits->memory));
+	}
+}
+
+void live_warn_of_skipped(const struct cgroup_level *levels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (*levels[i].skipped)
+			ctl_warning("'%s': not enforced here: %s", levels[i].name, levels[i].skipped);
+}
+
 static void add_rule(char *word, size_t size, const char *name, uint64_t milliseconds)
 {
 	size_t used = strlen(word);
@@ -104,7 +135,9 @@ int live_tell_rules(const struct live_user *user, struct carrel_error *err)
 		int r = session_ask(user->sessions[i].id, word, answer, sizeof(answer), TELL_TIMEOUT_MS,
 				    &why);
 
-		if (r < 0 && r != -ENOENT && failed == 0)
+		if (r == -ETIMEDOUT)
+			ctl_warning("%s: it may not have the new rules", why.msg);
+		else if (r < 0 && r != -ENOENT && failed == 0)
 			failed = error_set(err, why.code, "%s", why.msg);
 	}
 	return failed;

@@ -3,13 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "core/cleanup.h"
 #include "core/override.h"
 #include "core/paths.h"
 #include "core/storage.h"
 #include "core/text.h"
-#include "core/usage.h"
 #include "ctl.h"
 #include "live_user.h"
 
@@ -32,8 +31,9 @@ static int replace_line(char text[OVERRIDE_TEXT_MAX], const char *label, const c
 	return 0;
 }
 
+/* Sets *rules when one is of the session rules, which the keepers have to be told of. */
 static int set_words(struct policy *policy, const struct ctl_args *args, char text[OVERRIDE_TEXT_MAX],
-		     struct carrel_error *err)
+		     bool *rules, struct carrel_error *err)
 {
 	char label[CONFIG_LABEL_MAX], name[CONFIG_LABEL_MAX];
 
@@ -46,6 +46,7 @@ static int set_words(struct policy *policy, const struct ctl_args *args, char te
 		int key = override_set(policy, name, equals + 1, err);
 		if (key < 0)
 			return key;
+		*rules = *rules || strcmp(config_keys[key].group, "session") == 0;
 		int r = replace_line(text, config_key_label(&config_keys[key], label), equals + 1, err);
 		if (r < 0)
 			return r;
@@ -53,79 +54,114 @@ static int set_words(struct policy *policy, const struct ctl_args *args, char te
 	return policy_check(policy, err);
 }
 
-/* Version 2 takes such a limit, and makes it true. Version 1 refuses it when it cannot. */
-static void warn_of_use(struct cgroup_tree *tree, const struct cgroup_level *levels, size_t count)
-{
-	for (size_t i = 0; i < count && cgroup_is_v2(tree, "memory"); i++) {
-		char used[32], limit[32];
-		struct usage usage;
-
-		if (usage_read(tree, levels[i].name, &usage, NULL) < 0 || usage.memory == UNIT_NONE ||
-		    usage.memory <= levels[i].limits->memory)
-			continue;
-		ctl_warning("'%s' uses %s, more than %s: the kernel ends processes of it if it must",
-			    levels[i].name, unit_format_size(used, sizeof(used), usage.memory & ~1023ull),
-			    unit_format_size(limit, sizeof(limit), levels[i].limits->memory));
-	}
-}
-
-/* All or nothing: whatever can be refused is tried before the first thing that cannot. */
+/*
+ * All or nothing: whatever can be refused is tried before the first thing that cannot. It is saved first, since that is how a login that
+ * is at its own limits at this moment sees that they have changed (core/override.h).
+ */
 static int change(struct live_user *user, const char *text, struct carrel_error *err)
 {
-	struct cgroup_level *levels = calloc(live_levels_max(user), sizeof(*levels));
-	struct cgroup_tree *tree = NULL;
-
-	if (!levels)
-		return error_errno(err, "cannot allocate");
-	int r = cgroup_tree_open(&tree, err);
-	size_t count = r == 0 ? live_levels(user, levels) : 0;
+	int r = override_save(user->facts.uid, text, err);
 	if (r == 0)
-		warn_of_use(tree, levels, count);
-	if (r == 0)
-		r = cgroup_change(tree, levels, count, false, err);
-	int changed = r;
-	if (r >= 0)
-		r = override_save(user->facts.uid, text, err);
-	if (r >= 0)
-		r = live_tell_rules(user, err);
-	cgroup_tree_free(tree);
-	free(levels);
-	return r < 0 ? r : changed;
-}
-
-static int set(struct live_user *user, const struct ctl_args *args, struct carrel_error *err)
-{
-	char text[OVERRIDE_TEXT_MAX] = "", note[CARREL_ERROR_MAX];
-
-	if (user->count == 0)
-		return set_words(&user->policy, args, text, err) < 0
-			       ? -err->code
-			       : error_set(err, ENOENT,
-					   "user '%s' has no session (limits of later ones are the config's)",
-					   user->facts.name);
-	_cleanup_close_ int lock = live_user_lock(user, err);
-	if (lock < 0)
-		return lock;
-	const struct limits *now = &user->policy.user_limits;
-	char before[OVERRIDE_TEXT_MAX];
-	int r = override_load(user->facts.uid, &user->policy, text, err);
-	const struct policy old = user->policy;
-	memcpy(before, text, sizeof(before));
-	if (r == 0)
-		r = set_words(&user->policy, args, text, err);
+		r = live_user_look(user, err);
 	if (r < 0)
 		return r;
-	int changed = change(user, text, err);
-	if (changed < 0 || (old.user_limits.disk == now->disk && old.user_limits.inodes == now->inodes))
-		return changed;
-	/* Last, since what has become larger cannot always become smaller again. */
-	r = storage_apply_locked(lock, user->facts.uid, now, false, note, err);
-	if (r == 0 && *note)
-		r = error_set(err, EBUSY, "%s", note);
+	struct cgroup_level *levels = calloc(live_levels_max(user), sizeof(*levels));
+	struct cgroup_tree *tree = NULL;
+	if (!levels)
+		return error_errno(err, "cannot allocate");
+	size_t count = live_levels(user, levels);
+	r = cgroup_tree_open(&tree, err);
+	if (r == 0) {
+		live_warn_of_use(tree, levels, count);
+		r = cgroup_change(tree, levels, count, false, err);
+	}
+	if (r >= 0)
+		live_warn_of_skipped(levels, count);
+	cgroup_tree_free(tree);
+	free(levels);
+	return r;
+}
+
+static int change_storage(int lock, const struct live_user *user, struct carrel_error *err)
+{
+	char note[CARREL_ERROR_MAX];
+
+	int r = storage_apply_locked(lock, user->facts.uid, &user->policy.user_limits, false, note, err);
+	return r == 0 && *note ? error_set(err, EBUSY, "%s", note) : r;
+}
+
+/* With the lock. How many values were changed, or -errno. */
+static int set_locked(int lock, struct live_user *user, const struct ctl_args *args, bool *rules,
+		      struct carrel_error *err)
+{
+	char before[OVERRIDE_TEXT_MAX], text[OVERRIDE_TEXT_MAX];
+
+	int r = override_load(user->facts.uid, &user->policy, before, err);
+	const struct policy old = user->policy;
+	memcpy(text, before, sizeof(text));
 	if (r == 0)
-		return changed + 1;
+		r = set_words(&user->policy, args, text, rules, err);
+	if (r < 0)
+		return r;
+	const struct limits *now = &user->policy.user_limits;
+	bool storage = old.user_limits.disk != now->disk || old.user_limits.inodes != now->inodes;
+	int changed = change(user, text, err);
+	/* Last, since what has become larger cannot always become smaller again. */
+	r = changed < 0 ? changed : storage ? change_storage(lock, user, err) : 0;
+	if (r == 0)
+		return changed + storage;
 	user->policy = old;
-	(void)change(user, before, NULL);
+	if (changed < 0)
+		(void)override_save(user->facts.uid, before, NULL);
+	else
+		(void)change(user, before, NULL);
+	return r;
+}
+
+static int no_session(struct live_user *user, const struct ctl_args *args, struct carrel_error *err)
+{
+	char text[OVERRIDE_TEXT_MAX] = "";
+	bool rules = false;
+
+	if (set_words(&user->policy, args, text, &rules, err) < 0)
+		return -err->code;
+	return error_set(err, ENOENT, "user '%s' has no session (limits of later ones are the config's)",
+			 user->facts.name);
+}
+
+static int look(const char *name, struct config **config, struct live_user *user, struct carrel_error *err)
+{
+	live_user_clear(user);
+	config_free(*config);
+	*config = NULL;
+	int r = config_load(CARREL_CONF, config, NULL, NULL, err);
+	return r < 0 ? r : live_user_get(name, *config, user, err);
+}
+
+/* Nobody logs in or out, and nothing is applied, between what is looked at under the lock and what is changed. */
+static int set(struct config **config, struct live_user *user, const struct ctl_args *args,
+	       struct carrel_error *err)
+{
+	bool rules = false;
+
+	int r = look(args->words[0], config, user, err);
+	if (r < 0)
+		return r;
+	if (user->count == 0)
+		return no_session(user, args, err);
+	int lock = live_user_lock(user, err);
+	if (lock < 0)
+		return lock;
+	r = look(args->words[0], config, user, err);
+	if (r == 0)
+		r = user->count == 0 ? no_session(user, args, err)
+				     : set_locked(lock, user, args, &rules, err);
+	close(lock);
+	/* A keeper that ends its session waits for the lock, and answers nobody meanwhile. */
+	if (r >= 0 && rules) {
+		int told = live_tell_rules(user, err);
+		r = told < 0 ? told : r;
+	}
 	return r;
 }
 
@@ -135,11 +171,7 @@ int verb_set(const struct ctl_args *args)
 	struct config *config = NULL;
 	struct live_user user = { 0 };
 
-	int r = config_load(CARREL_CONF, &config, NULL, NULL, &err);
-	if (r == 0)
-		r = live_user_get(args->words[0], config, &user, &err);
-	if (r == 0)
-		r = set(&user, args, &err);
+	int r = set(&config, &user, args, &err);
 	int status = r < 0 ? ctl_fail(&err) : CTL_DONE;
 	if (r >= 0)
 		printf("%s: %zu session%s, %d value%s changed\n", user.facts.name, user.count,

@@ -24,11 +24,11 @@
 
 #include "answer.h"
 #include "ask.h"
+#include "ceiling.h"
 #include "core/cleanup.h"
 #include "core/covered.h"
 #include "core/fs.h"
 #include "core/log.h"
-#include "core/override.h"
 #include "core/paths.h"
 #include "core/pinned.h"
 #include "core/state.h"
@@ -58,12 +58,10 @@ static int decide(struct keeper *k, struct carrel_error *err)
 	int r = user_facts_get(k->request.user, &k->user, err);
 	if (r < 0)
 		return r;
+	override_stamp(k->user.uid, &k->stamp);
 	r = config_load(k->request.conf, &k->config, NULL, NULL, err);
 	if (r == 0)
 		r = policy_decide(k->config, &k->user, &k->policy, err);
-	/* Whoever gets no sandbox is not concerned by what was set for sessions. */
-	if (r == 0 && k->policy.covered && k->policy.mode == MODE_ENFORCE)
-		r = override_load(k->user.uid, &k->policy, NULL, err);
 	if (r < 0) {
 		if (k->user.uid == 0 || !seems_covered(k->user.uid, k->user.shell)) {
 			log_send("carrel-keeper", LOG_ERR, "user '%s' is let in without a sandbox: %s",
@@ -114,29 +112,6 @@ static int limit_core(struct carrel_error *err)
 	return 0;
 }
 
-static int make_ceiling(struct keeper *k, struct carrel_error *err)
-{
-	struct cgroup_level levels[CGROUP_LEVELS_MAX];
-	size_t count = cgroup_levels(&k->policy, k->record.cgroup, levels);
-
-	int r = cgroup_tree_open(&k->cgroups, err);
-	if (r == 0)
-		r = cgroup_create(k->cgroups, levels, count, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < count; i++) {
-		if (*levels[i].skipped)
-			log_send("carrel-keeper", LOG_WARNING, "session '%s' of '%s': not enforced here: %s",
-				 k->record.id, k->user.name, levels[i].skipped);
-		if (*levels[i].pending)
-			log_send("carrel-keeper", LOG_WARNING,
-				 "session '%s' of '%s': %s ('carrelctl apply' tries again)", k->record.id,
-				 k->user.name, levels[i].pending);
-	}
-	k->cgroup_fds_count = cgroup_open_entry(k->cgroups, k->record.cgroup, k->cgroup_fds, err);
-	return k->cgroup_fds_count < 0 ? k->cgroup_fds_count : 0;
-}
-
 /* The steps of a login. On failure whatever was made is left to close_session. */
 static int open_session(struct keeper *k, struct carrel_error *err)
 {
@@ -147,6 +122,8 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 		r = scope_enter(k, err);
 	if (r == 0)
 		r = slot_lock_user(k, err);
+	if (r == 0)
+		r = ceiling_decide(k, err);
 	if (r == 0)
 		r = slot_open(k, err);
 	if (r == 0)
@@ -159,7 +136,7 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 	/* On v2 init is born in its group; on v1 it enters later, and the group is made while it mounts. */
 	bool born_inside = cgroup_can_clone();
 	if (born_inside)
-		r = make_ceiling(k, err);
+		r = ceiling_make(k, err);
 	if (r == 0)
 		r = sandbox_clone(k, err);
 	if (r == 0)
@@ -170,16 +147,17 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 		r = sandbox_give(k, GIFT_MOUNTS, err);
 	slot_unlock(k);
 	if (r == 0 && !born_inside)
-		r = make_ceiling(k, err);
+		r = ceiling_make(k, err);
 	if (r == 0)
 		r = sandbox_give(k, GIFT_CGROUP, err);
 	if (r == 0)
 		r = sandbox_wait(k, err);
 	if (r == 0)
 		r = cgroup_check_member(k->cgroups, k->record.cgroup, k->record.init, err);
+	/* From here on whoever changes limits knows that the groups are there, and changes them; what came before is seen by us. */
 	if (r == 0)
-		r = rootfs_settle(k, err);
-	return r < 0 ? r : session_write(k->record_fd, &k->record, err);
+		r = session_write(k->record_fd, &k->record, err);
+	return r < 0 ? r : ceiling_settle(k, err);
 }
 
 /*

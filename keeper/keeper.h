@@ -18,6 +18,7 @@
 #include "core/config.h"
 #include "core/error.h"
 #include "core/idmap.h"
+#include "core/override.h"
 #include "core/policy.h"
 #include "core/session.h"
 
@@ -41,6 +42,7 @@ struct keeper {
 	struct config *config;
 	struct user_facts user;
 	struct policy policy;
+	struct override_stamp stamp; /* of before the policy was read, see ceiling.h */
 
 	struct session_record record;
 	int record_fd;	/* locked for the life of the session */

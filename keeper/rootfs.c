@@ -177,7 +177,6 @@ int rootfs_settle(struct keeper *k, struct carrel_error *err)
 		return 0;
 	s.mounted = k->storage_mounted;
 	int r = storage_settle(&s, k->storage_fd, err);
-	close_fd(&k->storage_fd);
 	/* Who has had sessions since before the limits may have another. */
 	if (r == -EBUSY && policy_required_storage(&k->policy))
 		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, err->msg);
