@@ -80,8 +80,11 @@ static int apply_to(struct rootfs *rootfs, void *arg, struct carrel_error *ignor
 	rootfs_user(rootfs, safe, sizeof(safe));
 	if (*note)
 		ctl_warning("'%s': %s", safe, note);
+	/* See rootfs_settle() of the keeper. */
+	bool refused = r == -EBUSY && policy.rootfs != ROOTFS_EPHEMERAL && policy_required_storage(&policy) &&
+		       session_count_live(rootfs->uid, NULL) > 0;
 	if (r == -EBUSY)
-		ctl_warning("'%s': %s", safe, err.msg);
+		ctl_warning("'%s': %s%s", safe, err.msg, refused ? "; no other is opened before that" : "");
 	else if (r < 0)
 		ctl_error("'%s': %s", safe, err.msg);
 	all->failed += r < 0 && r != -EBUSY;

@@ -14,6 +14,7 @@
 #include "core/idmap.h"
 #include "core/image.h"
 #include "core/paths.h"
+#include "core/session.h"
 #include "core/state.h"
 #include "core/storage.h"
 #include "core/units.h"
@@ -102,6 +103,14 @@ static void check_limits(struct doctor *d, const struct doctor_user *user)
 		doctor_ok(d, "all can be kept");
 }
 
+/* Nothing keeps to the first limit of a user's files while they are in use, so the keeper opens no other session. */
+static const char *limit_that_waits(const struct doctor_user *user)
+{
+	if (user->policy.rootfs == ROOTFS_EPHEMERAL || session_count_live(user->facts.uid, NULL) <= 0)
+		return NULL;
+	return policy_required_storage(&user->policy);
+}
+
 static void check_disk(struct doctor *d, const struct doctor_user *user)
 {
 	const struct limits *limits = &user->policy.user_limits;
@@ -122,9 +131,15 @@ static void check_disk(struct doctor *d, const struct doctor_user *user)
 	/* A login goes without limits that are all optional, but not without files that are in an image already. */
 	bool must = policy_required_storage(&user->policy) || (r == 0 && usage.method == STORAGE_IMAGE);
 	/* Files that no limit has held for so far get the method of new ones at the next login. */
+	const char *waits = r == 0 && usage.method == STORAGE_PLAIN ? limit_that_waits(user) : NULL;
 	if (usage.method == STORAGE_PLAIN && limited)
 		usage.method = storage_method_for(limits);
-	if (usage.method == STORAGE_IMAGE && disk_image_available(&err) < 0)
+	if (waits)
+		doctor_note(d, DOCTOR_PROBLEM, "have them log out, or carrelctl kill",
+			    "'%s' takes effect when their open sessions have ended, and no other is opened "
+			    "before",
+			    waits);
+	else if (usage.method == STORAGE_IMAGE && disk_image_available(&err) < 0)
 		doctor_note(d, must ? DOCTOR_PROBLEM : DOCTOR_WARNING,
 			    "project quotas, or loop devices (modprobe loop) and mkfs.ext4 (e2fsprogs)",
 			    "limits of disk space need a disk image, and %s", err.msg);

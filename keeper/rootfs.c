@@ -177,8 +177,14 @@ int rootfs_settle(struct keeper *k, struct carrel_error *err)
 		return 0;
 	s.mounted = k->storage_mounted;
 	int r = storage_settle(&s, k->storage_fd, err);
-	/* Who has had sessions since before the limits may have another. */
-	if (r == -EBUSY && policy_required_storage(&k->policy))
+	const char *required = policy_required_storage(&k->policy);
+	/* The limits came while there were sessions already, which no limit holds for, and it would not hold for this one. */
+	if (r == -EBUSY && required)
+		return error_set(err, EBUSY,
+				 "'%s' takes effect when your open sessions have ended: log out of them "
+				 "first",
+				 required);
+	if (r == -EBUSY)
 		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, err->msg);
 	if (s.note[0])
 		log_send("carrel-keeper", LOG_WARNING, "user '%s': %s", k->user.name, s.note);

@@ -40,6 +40,24 @@ test_others_log_in_as_ever() {
 	expect_eq root "$(ssh_as root 'id -un')"
 }
 
+# Here it is known whom the policy covers, whatever shell they have and without files of an earlier session.
+test_a_contradiction_lets_nobody_in_whom_it_covers() {
+	local name
+
+	useradd -m -G carrel -s /bin/bash newcomer
+	allow_key newcomer
+	cp /etc/carrel/carrel.conf "$work/broken"
+	write_config <<<'covers = [ "@carrel" ]; defaults = { limits = { memory = "max"; swap = "1M"; }; };'
+	for name in newcomer u1; do
+		expect_refused "$name"
+	done
+	expect_eq plain "$(ssh_as plain 'id -un')"
+	sed 's/^/mode = "shadow"; /' -i /etc/carrel/carrel.conf
+	expect_eq newcomer "$(ssh_as newcomer 'id -un')"
+	cp "$work/broken" /etc/carrel/carrel.conf
+	nothing_left
+}
+
 test_check_names_file_line_and_what_was_meant() {
 	expect_status 1 carrelctl check
 	expect_match "/etc/carrel/carrel.conf:3: .*'memroy'.*did you mean 'memory'" "$output$errors"

@@ -96,6 +96,35 @@ set_live() {
 	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=20'
 }
 
+# Nothing keeps to the first limit under a session that is open, so there is no other one beside it. The project of a user is there
+# from their first login on.
+test_switched_on_with_a_session() { each switched_on_live; }
+
+switched_on_live() {
+	disk_limits ''
+	hold_session u1
+	disk_limits 'disk = "24M";'
+	expect_status 0 carrelctl apply
+	if [ "$method" = image ]; then
+		expect_match "'u1': .* applied when the last session has ended; no other is opened before that" "$errors"
+		expect_status 254 ssh_as u1 'echo leaked'
+		expect_match "'user_limits.disk' takes effect when your open sessions have ended: log out of them first" "$output$errors"
+		expect_status 1 carrelctl doctor u1
+		expect_match "takes effect when their open sessions have ended" "$output"
+		expect_status 0 in_session u1 "$session" 'echo still here'
+		# Unless the policy would do without.
+		write_config <<<'covers = [ "@carrel" ]; defaults = { user_limits = { disk = "24M"; }; optional = [ "user_limits.disk" ]; };'
+		expect_status 0 ssh_as u1 'echo in'
+		expect_status 0 carrelctl apply
+		expect_no_match 'no other is opened' "$errors"
+		disk_limits 'disk = "24M";'
+	else
+		expect_eq '' "$errors"
+	fi
+	release_session
+	expect_full ssh_as u1 'dd if=/dev/zero of=/root/large bs=1M count=100'
+}
+
 # Most of what a large and empty image takes are ext4's own tables.
 test_lowered_a_hundred_times() { each lowered_far; }
 
