@@ -92,7 +92,8 @@ static enum kmsg_kind parse_group(const char *text, size_t length, const char *g
 {
 	const char *memcg = strstr(text, ",task_memcg="), *task = memcg ? strstr(memcg, ",task=") : NULL;
 
-	if (!task)
+	/* Both in the first line: the record's others are "NAME=value" lines about a device. */
+	if (!task || task >= text + length)
 		return KMSG_OTHER;
 	const char *path = memcg + strlen(",task_memcg=");
 	if (!ends_with(path, (size_t)(task - path), group))

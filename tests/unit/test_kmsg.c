@@ -82,6 +82,20 @@ static void test_group(void **state)
 	assert_int_equal(parse_group("/carrel/1001/1001-99999999", "dd", name), KMSG_OTHER);
 }
 
+/* A record's further lines are not about processes. */
+static void test_first_line_only(void **state)
+{
+	struct kmsg_victim victim;
+
+	assert_int_equal(kmsg_parse("6,1,2,-;oom-kill:,pid=1,uid=0\n ,task_memcg=/" GROUP
+				    ",task=dd,pid=1,uid=0\n",
+				    GROUP, BLOCK, &victim),
+			 KMSG_OTHER);
+	assert_int_equal(kmsg_parse("6,1,2,-;oom-kill:,task_memcg=/" GROUP ",pid=1,uid=0\n ,task=dd,pid=1\n",
+				    GROUP, BLOCK, &victim),
+			 KMSG_OTHER);
+}
+
 /* A name of the user's choice, as the log has it, is the name and nothing else. */
 static void test_names(void **state)
 {
@@ -166,9 +180,9 @@ static void test_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_group),	    cmocka_unit_test(test_names),
-		cmocka_unit_test(test_whose_limit), cmocka_unit_test(test_user),
-		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_group), cmocka_unit_test(test_first_line_only),
+		cmocka_unit_test(test_names), cmocka_unit_test(test_whose_limit),
+		cmocka_unit_test(test_user),  cmocka_unit_test(test_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
