@@ -99,6 +99,7 @@ $(B)/tests/unit/test_alpine: $(B)/ctl/alpine.o
 $(B)/tests/unit/test_pam_stack: $(B)/ctl/pam_stack.o
 $(B)/tests/unit/test_sshd_text: $(B)/ctl/sshd_text.o
 $(B)/tests/unit/test_kmsg: $(B)/keeper/kmsg.o
+$(B)/tests/unit/test_ask: $(B)/keeper/ask.o
 
 units: $(UNITS) ## build the unit tests
 

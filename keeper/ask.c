@@ -35,6 +35,21 @@ int ask_open(struct keeper *k, struct carrel_error *err)
 	return 0;
 }
 
+/* The kernel puts as many into a message as its room takes, which padding makes more than one. Of several none is kept. */
+static void take_fds(struct cmsghdr *h, int *fd)
+{
+	size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t i = 0; i < count; i++) {
+		int one;
+		memcpy(&one, CMSG_DATA(h) + i * sizeof(int), sizeof(one));
+		if (count == 1 && *fd < 0)
+			*fd = one;
+		else
+			close(one);
+	}
+}
+
 /* A message, the process that sent it as the kernel has it here, and the descriptor that came with it, or -EBADF. */
 static int take(int socket, struct ask_message *message, pid_t *pid, int *fd)
 {
@@ -56,8 +71,8 @@ static int take(int socket, struct ask_message *message, pid_t *pid, int *fd)
 			continue;
 		if (h->cmsg_type == SCM_CREDENTIALS && h->cmsg_len == CMSG_LEN(sizeof(cred)))
 			memcpy(&cred, CMSG_DATA(h), sizeof(cred));
-		if (h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(fd, CMSG_DATA(h), sizeof(int));
+		if (h->cmsg_type == SCM_RIGHTS)
+			take_fds(h, fd);
 	}
 	*pid = cred.pid;
 	return n == (ssize_t)sizeof(*message) ? 0 : n == 0 ? -ECONNRESET : -EPROTO;
