@@ -61,11 +61,9 @@ static const struct {
 
 /* Of the kernel and not of the sandbox: an empty file or directory in their place. Missing ones are fine. */
 static const char *const masked[] = {
-	"/proc/acpi",	       "/proc/asound",
-	"/proc/kcore",	       "/proc/keys",
-	"/proc/latency_stats", "/proc/sched_debug",
-	"/proc/scsi",	       "/proc/timer_list",
-	"/proc/timer_stats",   "/sys/devices/virtual/powercap",
+	"/proc/acpi",	 "/proc/asound",     "/proc/interrupts",    "/proc/kcore",
+	"/proc/keys",	 "/proc/pressure",   "/proc/latency_stats", "/proc/sched_debug",
+	"/proc/scsi",	 "/proc/timer_list", "/proc/timer_stats",   "/sys/devices/virtual/powercap",
 	"/sys/firmware",
 };
 

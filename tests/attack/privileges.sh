@@ -145,7 +145,7 @@ test_nothing_is_mounted_or_remounted() {
 test_what_is_of_the_kernel_alone_is_masked() {
 	local path control=0
 
-	for path in /proc/acpi /proc/asound /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/scsi \
+	for path in /proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/pressure /proc/latency_stats /proc/sched_debug /proc/scsi \
 		/proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware; do
 		[ -e "$path" ] || continue
 		if [ -d "$path" ]; then
