@@ -22,15 +22,15 @@
 static const uint32_t score[2] = { 1, 0 }, nonsense[2] = { 99, 0 };
 
 static struct keeper k;
-static struct source source;
+static struct source asked;
 static int scores;
 
 /* --- in the place of the rest of the keeper --- */
 
-struct source *supervise_add(struct keeper *keeper, const struct source *added)
+struct source *supervise_add(struct keeper *keeper, const struct source *source)
 {
-	source = *added;
-	return &source;
+	asked = *source;
+	return &asked;
 }
 
 int oom_set(const struct keeper *keeper, pid_t pid)
@@ -94,7 +94,7 @@ static int left_open(const uint32_t *message, size_t count)
 		fds[i] = pair[1];
 	int before = open_descriptors();
 	assert_int_equal(wire_send(k.ask_fds[1], message, sizeof(score), fds, count), 0);
-	assert_int_equal(source.run(&k, &source, POLLIN), ENDING_NONE);
+	assert_int_equal(asked.run(&k, &asked, POLLIN), ENDING_NONE);
 	int after = open_descriptors();
 	close(pair[0]);
 	close(pair[1]);
