@@ -108,7 +108,7 @@ test_apply_below_what_is_in_use() {
 	case $(group_file "$session" memory v1 v2) in
 	*v1)
 		expect_status 1 carrelctl apply
-		expect_eq "carrelctl: '$(group_of "$session")': limit 'limits.memory' was refused: more than that is in use and the kernel cannot free it" "$errors"
+		expect_eq "carrelctl: user 'u1': '$(group_of "$session")': limit 'limits.memory' was refused: more than that is in use and the kernel cannot free it" "$errors"
 		for file in limit_in_bytes memsw.limit_in_bytes kmem.tcp.limit_in_bytes; do
 			file=$(group_file "$session" memory "memory.$file" -)
 			[ ! -e "$file" ] || expect_eq 134217728 "$(<"$file")" "$file"
@@ -154,7 +154,7 @@ test_apply_goes_on_with_the_others() {
 	second=$(session_ids u2)
 	policy 'limits = { pids = "70"; };' '{ match = "u1"; limits = { io = ( { device = "/proc"; read = "3M"; } ); }; }'
 	expect_status 1 carrelctl apply
-	expect_eq "carrelctl: '$(group_of "$first")': limit 'limits.io' cannot be enforced: '/proc' is not on a block device" "$errors"
+	expect_eq "carrelctl: user 'u1': '$(group_of "$first")': limit 'limits.io' cannot be enforced: '/proc' is not on a block device" "$errors"
 	expect_match '^2 sessions of 2 users, 2 values changed$' "$output"
 	expect_eq 70 "$(value "$(group_of "$second")" pids pids.max pids.max)" "of the other user"
 	expect_eq 70 "$(value "$(group_of "$first")" pids pids.max pids.max)" "the user's other limit"
