@@ -155,15 +155,19 @@ static int follow_attributes(struct upgrade *up, const struct layer_entry *entry
 		       : 0;
 }
 
-/* One that the user made, or made anew: what is in it is all theirs, and none of it may go for something that would not show. */
-static int visit_opaque(struct upgrade *up, const struct layer_entry *entry, struct carrel_error *err)
+/*
+ * A place that is the user's: a conflict if the images differ there. `user` is what the user did to what was there. A directory that they
+ * made anew is one such place: what is in it is all theirs, and none of it may go for something that would not show.
+ */
+static int keep(struct upgrade *up, const struct layer_entry *entry, const char *user,
+		struct carrel_error *err)
 {
 	bool in_old = entry->under[OLD].there, in_new = entry->under[NEW].there;
 	int r = images_differ(entry, true, err);
 
 	if (r <= 0)
 		return r;
-	return add_conflict(up, entry, in_old ? "replaced" : "added",
+	return add_conflict(up, entry, in_old ? user : "added",
 			    !in_old  ? "added"
 			    : in_new ? "changed"
 				     : "deleted",
@@ -206,14 +210,7 @@ static int visit_file(struct upgrade *up, const struct layer_entry *entry, struc
 		return error_context(err, "'%s'", entry->path);
 	if (in_new && r == LAYER_SAME)
 		return drop(up, entry, err);
-	r = images_differ(entry, true, err);
-	if (r <= 0)
-		return r;
-	return add_conflict(up, entry, in_old ? "changed" : "added",
-			    !in_old  ? "added"
-			    : in_new ? "changed"
-				     : "deleted",
-			    err);
+	return keep(up, entry, "changed", err);
 }
 
 /* The opaque directory stands for all that is in it. */
@@ -222,7 +219,7 @@ static int visit(const struct layer_entry *entry, void *arg, struct carrel_error
 	if (entry->hidden)
 		return 0;
 	return entry->whiteout		    ? visit_whiteout(arg, entry, err)
-	       : entry->opaque		    ? visit_opaque(arg, entry, err)
+	       : entry->opaque		    ? keep(arg, entry, "replaced", err)
 	       : S_ISDIR(entry->st.st_mode) ? visit_directory(arg, entry, err)
 					    : visit_file(arg, entry, err);
 }
