@@ -133,12 +133,12 @@ make_loop_nodes() {
 }
 
 # Give the groups above the sessions', which there are from the first session on, so much that a busy machine cannot keep them
-# from what they may use. A cgroup namespace does not let its own root be changed.
+# from what they may use. The hierarchy's root, and that of a cgroup namespace, cannot be changed.
 prefer_sessions() {
 	local file
 
 	for file in /sys/fs/cgroup/{cpu,cpu/carrel}/cpu.shares; do
-		[ ! -e "$file" ] || echo 262144 >"$file"
+		[ ! -e "$file" ] || echo 262144 2>/dev/null >"$file" || true
 	done
 	for file in /sys/fs/cgroup/{,carrel/}cpu.weight; do
 		[ ! -e "$file" ] || echo 10000 2>/dev/null >"$file" || true
