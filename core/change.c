@@ -308,6 +308,17 @@ static int clear_the_way(struct change *c, struct carrel_error *err)
 	return r;
 }
 
+int change_image(int user_fd, char image[IMAGE_NAME_MAX + 1], struct carrel_error *err)
+{
+	struct change c = { .user_fd = user_fd };
+	int r = read_journal(&c, NULL);
+
+	if (r < 0)
+		return error_set(err, -r, "cannot read the journal: %s", strerror(-r));
+	memcpy(image, c.snapshot.image, sizeof(c.snapshot.image));
+	return c.committed && *image ? 0 : -ENOENT;
+}
+
 int change_begin(struct change *c, int user_fd, uid_t uid, const char *verb, struct carrel_error *err)
 {
 	*c = (struct change){ .user_fd = user_fd, .uid = uid, .storage_fd = -EBADF, .staging_fd = -EBADF };
