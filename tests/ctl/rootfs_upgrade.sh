@@ -34,6 +34,13 @@ test_export() {
 	expect_eq "$(tar -tf "$out" | sort)" "$(ctl export u1 - | tar -tf - | sort)"
 	release_session
 	expect_eq 0 "$(overlays)"
+	# As on NFS, which cannot rename without replacing.
+	expect_status 0 strace -qq -o "$work/trace" -e inject=renameat2:error=EINVAL carrelctl rootfs export u1 "$work/nfs.tar"
+	cmp "$out" "$work/nfs.tar"
+	[ ! -e "$work/nfs.tar.part" ]
+	expect_status 1 strace -qq -f -o "$work/trace" -e inject=access,faccessat,faccessat2:error=ENOENT:when=1 -e inject=renameat2:error=EINVAL \
+		-P "$work/nfs.tar" carrelctl rootfs export u1 "$work/nfs.tar"
+	expect_match 'File exists' "$errors"
 	expect_status 1 ctl export u1 /nowhere/file
 	expect_status 1 sh -c 'carrelctl rootfs export u1 - >/dev/full'
 	# What was exported is an image.
