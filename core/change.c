@@ -18,7 +18,6 @@
 #define JOURNAL "journal"
 #define REMAINS "remains" /* change_sweep() has something to do */
 #define OLD	".old"
-#define REMOVED ".removed." /* in the storage, with a number: nothing knows of it any more */
 
 #define FIELD(member, kind) KEYED_FIELD(struct change, member, kind)
 
@@ -56,23 +55,15 @@ static int read_journal(struct change *c, struct carrel_error *err)
 	return r < 0 ? error_context(err, "the journal of uid %u is damaged", c->uid) : 0;
 }
 
-/* 1, 0 or -errno: what cannot be looked at is not taken for something that is done. */
-static int is_there(struct change *c, int dirfd, const char *name, struct carrel_error *err)
-{
-	if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return 1;
-	return errno == ENOENT ? 0 : error_errno(err, "cannot look for '%s' of uid %u", name, c->uid);
-}
-
 /*
  * Out of the way of this change and all others, with one rename: removing takes longer, and may fail. A missing name is success.
  */
 static int put_away(struct change *c, int dirfd, const char *name, struct carrel_error *err)
 {
-	char aside[sizeof(REMOVED) + 10];
+	char aside[sizeof(STORAGE_REMOVED) + 10];
 
 	for (unsigned i = 0;; i++) {
-		(void)snprintf(aside, sizeof(aside), REMOVED "%u", i);
+		(void)snprintf(aside, sizeof(aside), STORAGE_REMOVED "%u", i);
 		if (renameat2(dirfd, name, c->storage_fd, aside, RENAME_NOREPLACE) == 0 || errno == ENOENT)
 			return 0;
 		if (errno != EEXIST)
@@ -80,20 +71,30 @@ static int put_away(struct change *c, int dirfd, const char *name, struct carrel
 	}
 }
 
-/* Remove what was put away. Goes on after a failure. */
-static int sweep(struct change *c, struct carrel_error *err)
+static int sweep_dir(struct change *c, int dirfd, struct carrel_error *err)
 {
-	_cleanup_dir_ DIR *dir = fs_opendir(c->storage_fd);
+	_cleanup_dir_ DIR *dir = fs_opendir(dirfd);
 	int r = dir ? 0 : error_errno(err, "cannot read the directory with the files of uid %u", c->uid);
 
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
-		if (strncmp(entry->d_name, REMOVED, strlen(REMOVED)) != 0)
+		if (strncmp(entry->d_name, STORAGE_REMOVED, strlen(STORAGE_REMOVED)) != 0)
 			continue;
-		int removed = fs_remove_tree(c->storage_fd, entry->d_name);
+		int removed = fs_remove_tree(dirfd, entry->d_name);
 		if (removed < 0 && r == 0)
 			r = error_set(err, -removed, "cannot remove '%s' of uid %u: %s", entry->d_name,
 				      c->uid, strerror(-removed));
 	}
+	return r;
+}
+
+/* Remove what was put away. Goes on after a failure. */
+static int sweep(struct change *c, struct carrel_error *err)
+{
+	int r = sweep_dir(c, c->storage_fd, err);
+
+	/* By a change before the files were moved into an image. */
+	if (r == 0)
+		r = sweep_dir(c, c->user_fd, err);
 	if (r == 0 && unlinkat(c->user_fd, REMAINS, 0) < 0 && errno != ENOENT)
 		r = error_errno(err, "cannot remove '" REMAINS "' of uid %u", c->uid);
 	return r;
@@ -112,11 +113,11 @@ static int open_dir(int dirfd, const char *name)
  */
 static int replace_part(struct change *c, int staging, int old, const char *part, struct carrel_error *err)
 {
-	int r = is_there(c, staging, part, err);
+	int r = fs_exists(staging, part, err);
 
 	if (r <= 0)
 		return r;
-	r = is_there(c, c->storage_fd, part, err);
+	r = fs_exists(c->storage_fd, part, err);
 	if (r > 0) {
 		r = put_away(c, old, part, err);
 		if (r == 0 && renameat(c->storage_fd, part, old, part) < 0)
@@ -149,7 +150,7 @@ static int carry_out_replace(struct change *c, struct carrel_error *err)
 static int carry_out_snapshot(struct change *c, struct carrel_error *err)
 {
 	_cleanup_close_ int all = fs_ensure_dir_at(c->storage_fd, SNAPSHOTS, 0700, 0, 0, err);
-	int r = all < 0 ? all : is_there(c, c->storage_fd, STAGING, err);
+	int r = all < 0 ? all : fs_exists(c->storage_fd, STAGING, err);
 
 	if (r > 0) {
 		/* While it is staged it has no record yet, and what has its name is none either. */
@@ -306,6 +307,17 @@ static int clear_the_way(struct change *c, struct carrel_error *err)
 	if (r == 0)
 		(void)sweep(c, &later);
 	return r;
+}
+
+int change_image(int user_fd, char image[IMAGE_NAME_MAX + 1], struct carrel_error *err)
+{
+	struct change c = { .user_fd = user_fd };
+	int r = read_journal(&c, NULL);
+
+	if (r < 0)
+		return error_set(err, -r, "cannot read the journal: %s", strerror(-r));
+	memcpy(image, c.snapshot.image, sizeof(c.snapshot.image));
+	return c.committed && *image ? 0 : -ENOENT;
 }
 
 int change_begin(struct change *c, int user_fd, uid_t uid, const char *verb, struct carrel_error *err)

@@ -67,6 +67,12 @@ int rootfs_rebase(int user_fd, uid_t uid, const char *image,
 /* Finish or undo what was left, up to step 3. At once 0 when nothing was. */
 int change_recover(int user_fd, uid_t uid, struct carrel_error *err);
 
+/*
+ * The image that the user, or a snapshot, is on as soon as a change that is committed has been carried out. -ENOENT: there is no such
+ * change.
+ */
+int change_image(int user_fd, char image[IMAGE_NAME_MAX + 1], struct carrel_error *err);
+
 /* Whether something was left: then no session may start before it is finished. */
 bool change_pending(int user_fd);
 

@@ -133,6 +133,13 @@ int fs_ensure_dir(const char *path, mode_t mode, struct carrel_error *err)
 	return ensure_dir(AT_FDCWD, path, mode, 0, 0, err);
 }
 
+int fs_exists(int dirfd, const char *name, struct carrel_error *err)
+{
+	if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : error_errno(err, "cannot look for '%s'", name);
+}
+
 int fs_ensure_dir_at(int dirfd, const char *name, mode_t mode, uid_t uid, gid_t gid, struct carrel_error *err)
 {
 	if (!fs_is_component(name))

@@ -32,6 +32,11 @@ int fs_open_trusted(const char *path, char real[FS_PATH_MAX], struct carrel_erro
  */
 int fs_open_child(int dirfd, const char *name, uint64_t flags);
 
+/*
+ * Whether there is an entry `name`, whatever it is. 1, 0 or -errno with a message: what cannot be looked for may well be there.
+ */
+int fs_exists(int dirfd, const char *name, struct carrel_error *err);
+
 /* A directory that one came down through, to know it again on the way up. */
 struct fs_place {
 	dev_t dev;

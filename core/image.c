@@ -5,12 +5,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "fs.h"
 #include "keyed.h"
 #include "paths.h"
 #include "text.h"
+
+#define RETRY_NS 1000000L
 
 #define FIELD(member, kind) KEYED_FIELD(struct image_manifest, member, kind)
 
@@ -72,25 +75,39 @@ int image_open_dir(const char *name, struct carrel_error *err)
 	return fd < 0 ? error_errno(err, "cannot open image '%s'", name) : fd;
 }
 
-int image_hold(const char *name, struct carrel_error *err)
+/* Whether the image's directory is the one that is open: it may have been removed, and the name taken again. */
+static bool is_named(int fd, const char *name)
 {
-	struct stat held, named;
-	_cleanup_close_ int fd = image_open_dir(name, err);
+	_cleanup_close_ int named = open_dir(name, NULL);
+	struct stat a, b;
 
-	if (fd < 0)
-		return fd;
-	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? error_set(err, EBUSY, "image '%s' is being removed", name)
-					    : error_errno(err, "cannot lock image '%s'", name);
-	/* Whoever removes it renames it first: what was opened before that may be locked after. */
-	_cleanup_close_ int again = image_open_dir(name, err);
-	if (again < 0)
-		return again;
-	if (fstat(fd, &held) < 0 || fstat(again, &named) < 0)
-		return error_errno(err, "cannot stat image '%s'", name);
-	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
-		return error_set(err, EBUSY, "image '%s' is being replaced", name);
-	return steal_fd(&fd);
+	return named >= 0 && fstat(fd, &a) == 0 && fstat(named, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+int image_lock(const char *name, int how, int timeout_ms, struct carrel_error *err)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_NS };
+	int64_t deadline = fs_now_ms() + timeout_ms;
+
+	/* By its name each time: who has it locked may be removing it, and then there is nothing to wait for. */
+	for (;;) {
+		_cleanup_close_ int fd = image_open_dir(name, err);
+		if (fd < 0)
+			return fd;
+		bool locked = flock(fd, how | LOCK_NB) == 0;
+		if (locked && is_named(fd, name))
+			return steal_fd(&fd);
+		if (!locked && errno != EWOULDBLOCK && errno != EINTR)
+			return error_errno(err, "cannot lock image '%s'", name);
+		if (fs_now_ms() >= deadline)
+			return error_set(err, EBUSY,
+					 how == LOCK_EX ? "image '%s' is in use by a login that is not open "
+							  "yet, or by another carrelctl"
+							: "image '%s' is being removed",
+					 name);
+		(void)nanosleep(&pause, NULL);
+	}
 }
 
 int image_open(const char *name, struct carrel_error *err)

@@ -36,14 +36,17 @@ bool image_name_valid(const char *name);
  */
 int image_open(const char *name, struct carrel_error *err);
 
-/*
- * Keep the image from being removed for as long as the descriptor that is returned is open (a shared lock on its directory, as
- * flock(2) has it; `image remove` takes an exclusive one). -EBUSY: it is just being removed. Descriptor or -errno.
- */
-int image_hold(const char *name, struct carrel_error *err);
-
 /* Open the directory of an image, for reading. Checked likewise. */
 int image_open_dir(const char *name, struct carrel_error *err);
+
+/*
+ * The same, locked as flock(2) has it, for as long as the descriptor is open. LOCK_SH: nobody removes the image. To be taken by
+ * whoever is about to use it, until others can see that they do: a session by its record, a root filesystem by what is remembered of
+ * it. LOCK_EX: nobody begins to use it, which is when to look whether it may be removed. Waits up to timeout_ms; -EBUSY: not long
+ * enough. -ENOENT as for image_open.
+ */
+int image_lock(const char *name, int how, int timeout_ms, struct carrel_error *err);
+#define IMAGE_LOCK_MS 3000 /* for who is not a login */
 
 int image_read_manifest(const char *name, struct image_manifest *manifest, struct carrel_error *err);
 

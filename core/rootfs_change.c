@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -214,7 +215,8 @@ int rootfs_rollback(int user_fd, uid_t uid, const char *name, struct carrel_erro
 
 	if (r < 0)
 		return r;
-	_cleanup_close_ int image = image_open(taken.image, err);
+	/* Until the change is committed, and the user known to be on it. */
+	_cleanup_close_ int image = image_lock(taken.image, LOCK_SH, IMAGE_LOCK_MS, err);
 	if (image < 0)
 		return error_context(err, "snapshot '%s'", name);
 	r = change_begin(&c, user_fd, uid, CHANGE_REPLACE, err);

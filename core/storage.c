@@ -198,8 +198,9 @@ int storage_usage(uid_t uid, const struct limits *limits, struct storage_usage *
 	if (user_fd < 0)
 		return error_set(err, -user_fd, "cannot open '" CARREL_USERS "/%u': %s", uid,
 				 strerror(-user_fd));
-	if (faccessat(user_fd, DISK_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return usage_of_project(user_fd, usage, err);
+	int r = fs_exists(user_fd, DISK_IMAGE, err);
+	if (r <= 0)
+		return r < 0 ? r : usage_of_project(user_fd, usage, err);
 	usage->method = STORAGE_IMAGE;
 	_cleanup_close_ int dir = vault_open_state(uid, &ignored);
 	return usage_of_image(user_fd, dir, usage, err);

@@ -20,6 +20,9 @@
 #include "idmap.h"
 #include "policy.h"
 
+/* Beside upper, work and home, with a number after it: nothing knows of it any more (change.h). Left out where files are moved. */
+#define STORAGE_REMOVED ".removed."
+
 enum storage_method { STORAGE_PLAIN, STORAGE_PROJECT, STORAGE_IMAGE };
 
 /* "none", "project quota", "disk image". */

@@ -30,22 +30,21 @@ bool storage_limited(const struct limits *limits)
 	return limits->disk != UNIT_NONE || limits->inodes != UNIT_NONE;
 }
 
-static bool exists(int dirfd, const char *name)
-{
-	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 int storage_has_image(int user_fd, struct carrel_error *err)
 {
-	if (exists(user_fd, DISK_IMAGE_NEW) && unlinkat(user_fd, DISK_IMAGE_NEW, 0) < 0)
-		return error_errno(err, "cannot remove '" DISK_IMAGE_NEW "'");
-	if (!exists(user_fd, DISK_IMAGE))
-		return 0;
+	int r = fs_exists(user_fd, DISK_IMAGE_NEW, err);
+	if (r > 0 && unlinkat(user_fd, DISK_IMAGE_NEW, 0) < 0)
+		r = error_errno(err, "cannot remove '" DISK_IMAGE_NEW "'");
+	if (r >= 0)
+		r = fs_exists(user_fd, DISK_IMAGE, err);
+	if (r <= 0)
+		return r;
 	for (size_t i = 0; i < STORAGE_TREES; i++) {
-		if (!exists(user_fd, storage_trees[i]))
-			continue;
+		r = fs_exists(user_fd, storage_trees[i], err);
+		if (r < 0)
+			return r;
 		/* The image is in its place, so all of it is in there. */
-		int r = fs_remove_tree(user_fd, storage_trees[i]);
+		r = r ? fs_remove_tree(user_fd, storage_trees[i]) : 0;
 		if (r < 0)
 			return error_set(err, -r, "cannot remove '%s' beside the disk image: %s",
 					 storage_trees[i], strerror(-r));
@@ -86,7 +85,8 @@ static int copy_trees(const struct storage *s, int from, int to, struct carrel_e
 		return r;
 	for (size_t i = 0; r == 0 && i < STORAGE_TREES; i++) {
 		copy.keep_xattr = strcmp(storage_trees[i], "work") == 0 ? keep_in_work : NULL;
-		if (exists(from, storage_trees[i]))
+		r = fs_exists(from, storage_trees[i], err);
+		if (r > 0)
 			r = fs_copy_tree(from, storage_trees[i], to, &copy, err);
 	}
 	return fs_copy_end(&copy, r, err);
@@ -213,7 +213,7 @@ static bool has_others(int mount)
 	bool known = true;
 
 	for (struct dirent *entry; dir && known && (entry = readdir(dir));) {
-		known = false;
+		known = strncmp(entry->d_name, STORAGE_REMOVED, strlen(STORAGE_REMOVED)) == 0;
 		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 			known |= strcmp(entry->d_name, ours[i]) == 0;
 		for (size_t i = 0; i < STORAGE_TREES; i++)

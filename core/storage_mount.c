@@ -46,7 +46,10 @@ int storage_make_dirs(int dir, const struct idmap *ids, uid_t home_uid, gid_t ho
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		/* What is there already is the user's to chmod; only a new one gets owner and mode. */
-		if (faccessat(dir, dirs[i].name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		int r = fs_exists(dir, dirs[i].name, err);
+		if (r < 0)
+			return r;
+		if (r > 0)
 			continue;
 		int fd = fs_ensure_dir_at(dir, dirs[i].name, dirs[i].mode, dirs[i].uid, dirs[i].gid, err);
 		if (fd < 0)
@@ -109,10 +112,13 @@ static int adopt_trees(const struct storage *s, int dir, uint32_t id, struct car
 	int r = scratch < 0 ? error_set(err, -scratch, "cannot make '" SCRATCH "': %s", strerror(-scratch))
 			    : 0;
 
-	for (size_t i = 0; r == 0 && i < STORAGE_TREES; i++)
-		if (faccessat(dir, storage_trees[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    project_of_tree(dir, storage_trees[i]) != id)
-			r = project_adopt(dir, storage_trees[i], scratch, id, s->deadline, err);
+	for (size_t i = 0; r == 0 && i < STORAGE_TREES; i++) {
+		r = fs_exists(dir, storage_trees[i], err);
+		if (r > 0)
+			r = project_of_tree(dir, storage_trees[i]) == id
+				    ? 0
+				    : project_adopt(dir, storage_trees[i], scratch, id, s->deadline, err);
+	}
 	int removed = fs_remove_tree(dir, SCRATCH);
 	return r < 0	     ? r
 	       : removed < 0 ? error_set(err, -removed, "cannot remove '" SCRATCH "': %s", strerror(-removed))
@@ -233,10 +239,14 @@ static void make_reserve(int dir)
 
 int storage_settle(struct storage *s, int dir, struct carrel_error *err)
 {
-	if (faccessat(s->user_fd, DISK_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+	int r = fs_exists(s->user_fd, DISK_IMAGE, err);
+
+	if (r < 0)
+		return r;
+	if (r > 0) {
 		struct carrel_error later = { 0 };
 
-		int r = s->mounted ? 0 : storage_refit_live(s, dir, &later);
+		r = s->mounted ? 0 : storage_refit_live(s, dir, &later);
 		if (r < 0 && r != -EBUSY)
 			return error_set(err, later.code, "%s", later.msg);
 		if (r < 0)
@@ -262,9 +272,12 @@ int storage_make_room(struct storage_room *room, int user_fd, int dir, struct ca
 	struct project_usage now = { 0 };
 
 	*room = (struct storage_room){ 0 };
-	room->in_image = faccessat(user_fd, DISK_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	int r = fs_exists(user_fd, DISK_IMAGE, err);
+	if (r < 0)
+		return r;
+	room->in_image = r > 0;
 	if (room->in_image) {
-		int r = fs_remove_tree(dir, RESERVE);
+		r = fs_remove_tree(dir, RESERVE);
 		return r < 0 ? error_set(err, -r, "cannot remove the reserve in the disk image: %s",
 					 strerror(-r))
 			     : 0;
@@ -272,7 +285,7 @@ int storage_make_room(struct storage_room *room, int user_fd, int dir, struct ca
 	room->project = storage_project(dir);
 	if (!room->project || !project_enforced(dir))
 		return 0;
-	int r = project_usage(dir, room->project, &now, err);
+	r = project_usage(dir, room->project, &now, err);
 	if (r < 0)
 		return r;
 	room->raised = true;

@@ -17,8 +17,8 @@
 #define NAMED_MAX 3 /* users to name in a refusal */
 
 /*
- * Whether the user whose state directory this is was given the image, or has a snapshot on it. 1, 0, or -errno: what cannot be read may
- * say so.
+ * Whether the user whose state directory this is was given the image, or has a snapshot on it, or will when an interrupted change has been
+ * carried out. 1, 0, or -errno: what cannot be read may say so.
  */
 static int is_pinned(int users_fd, const char *state, const char *image, struct carrel_error *err)
 {
@@ -28,7 +28,12 @@ static int is_pinned(int users_fd, const char *state, const char *image, struct 
 
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(err, "cannot open it");
-	int r = state_read_image(fd, pinned, err);
+	/* The change comes first: somebody may be carrying it out. */
+	int r = change_image(fd, pinned, err);
+	if (r == 0 && strcmp(pinned, image) == 0)
+		return 1;
+	if (r == 0 || r == -ENOENT)
+		r = state_read_image(fd, pinned, err);
 	if (r == 0 && strcmp(pinned, image) == 0)
 		return 1;
 	if (r < 0 && r != -ENOENT)
@@ -51,7 +56,7 @@ static int count_pinned(const char *image, char *names, size_t size, struct carr
 	names[0] = '\0';
 	if (!dir)
 		return errno == ENOENT ? 0 : error_errno(err, "cannot open '%s'", CARREL_USERS);
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		int pinned = entry->d_name[0] == '.' ? 0 : is_pinned(dirfd(dir), entry->d_name, image, err);
 		if (pinned < 0)
 			return error_context(err, "which image uid %s has is not known", entry->d_name);
@@ -61,7 +66,7 @@ static int count_pinned(const char *image, char *names, size_t size, struct carr
 			used += (size_t)snprintf(names + used, size - used, "%s%s", used ? ", " : "",
 						 entry->d_name);
 	}
-	return count;
+	return errno ? error_errno(err, "cannot read '%s'", CARREL_USERS) : count;
 }
 
 static int refuse_pinned(const char *image, struct carrel_error *err)
@@ -92,15 +97,15 @@ static int refuse_live(const char *image, struct carrel_error *err)
 			return alive;
 		if (!alive)
 			continue;
-		/* One that cannot be read yet, or is not open yet, may turn out to be on any image. */
-		if (session_read(ids[i], &record, NULL) < 0 || !record.init ||
-		    strcmp(record.image, image) == 0)
+		/* One that is not open yet has its image locked, as we have this one, if it has one at all. */
+		if (session_read(ids[i], &record, NULL) < 0 ||
+		    (record.init && strcmp(record.image, image) == 0))
 			return error_set(err, EBUSY, "session '%s' is using image '%s'", ids[i], image);
 	}
 	return n < 0 ? n : 0;
 }
 
-/* Asked once more when nobody new can find the image: somebody may have come in between. */
+/* Sessions first: one that ends in between has left what it is pinned to. */
 static int refuse_used(const char *image, struct carrel_error *err)
 {
 	int r = refuse_live(image, err);
@@ -117,6 +122,7 @@ int verb_image_remove(const struct ctl_args *args)
 		return ctl_usage("'%s' is not a name for an image", name);
 	int (*in_use)(const char *, struct carrel_error *) = args->options & CTL_FORCE ? refuse_live
 										       : refuse_used;
+	/* Once without a lock: where it has many users, those who log in shall not wait until all were looked at. */
 	int r = in_use(name, &err);
 	if (r == 0)
 		r = staging_retire(name, in_use, &err);

@@ -114,16 +114,7 @@ int staging_commit(struct staging *staging, const char *name, struct carrel_erro
 	/* An image that is there under its name is whole, also after a power cut. */
 	if (syncfs(staging->fd) < 0)
 		return error_errno(err, "cannot write the image to disk");
-	/* Not while another of this name is being removed: it may have to be put back. */
-	int r = lock_images(staging->images_fd, err);
-	if (r < 0)
-		return r;
-	r = renameat2(staging->images_fd, staging->name, staging->images_fd, name, RENAME_NOREPLACE) < 0
-		    ? -errno
-		    : 0;
-	(void)flock(staging->images_fd, LOCK_UN);
-	if (r < 0) {
-		errno = -r;
+	if (renameat2(staging->images_fd, staging->name, staging->images_fd, name, RENAME_NOREPLACE) < 0) {
 		if (errno == EEXIST)
 			return error_set(err, EEXIST,
 					 "image '%s' already exists; remove it first or choose another name",
@@ -131,6 +122,7 @@ int staging_commit(struct staging *staging, const char *name, struct carrel_erro
 		return error_errno(err, "cannot rename the image to '%s'", name);
 	}
 	staging->name[0] = '\0';
+	(void)flock(staging->fd, LOCK_UN); /* whoever begins to use it need not wait for the rest */
 	if (fsync(staging->images_fd) < 0)
 		return error_errno(err, "cannot write '%s' to disk", CARREL_IMAGES);
 	return 0;
@@ -160,44 +152,20 @@ int staging_sweep(struct carrel_error *err)
 	return r < 0 ? r : sweep(images, err);
 }
 
-/* Hide the image, locked, unless it is in use; `hidden` is then its name. */
-static int hide(int images_fd, const char *name, char *hidden, size_t size,
-		int (*in_use)(const char *name, struct carrel_error *err), struct carrel_error *err)
-{
-	int r = text_format(hidden, size, REMOVED_PREFIX "%s-%d", name, getpid());
-
-	if (r < 0 || renameat2(images_fd, name, images_fd, hidden, RENAME_NOREPLACE) < 0)
-		return error_errno(err, "cannot remove image '%s'", name);
-	r = in_use(name, err);
-	if (r < 0 && renameat2(images_fd, hidden, images_fd, name, RENAME_NOREPLACE) < 0)
-		return error_errno(err, "cannot put image '%s' back, it is now '%s'", name, hidden);
-	return r;
-}
-
 int staging_retire(const char *name, int (*in_use)(const char *name, struct carrel_error *err),
 		   struct carrel_error *err)
 {
 	char hidden[IMAGE_NAME_MAX + 32];
 	_cleanup_close_ int images = open_images(err);
+	_cleanup_close_ int locked = images < 0 ? images : image_lock(name, LOCK_EX, IMAGE_LOCK_MS, err);
 
-	if (images < 0)
-		return images;
-	_cleanup_close_ int dir = open_dir(images, name);
-	if (dir == -ENOENT)
-		return error_set(err, ENOENT, "image '%s' is not imported", name);
-	int r = dir < 0 ? dir : fs_lock(dir, LOCK_TIMEOUT_MS);
-	if (r == -ETIMEDOUT)
-		return error_set(err, EBUSY, "image '%s' is in use by another carrelctl", name);
-	if (r < 0)
-		return error_set(err, -r, "cannot lock image '%s': %s", name, strerror(-r));
-	r = lock_images(images, err);
+	if (locked < 0)
+		return locked;
+	int r = in_use(name, err);
 	if (r < 0)
 		return r;
-	r = hide(images, name, hidden, sizeof(hidden), in_use, err);
-	(void)flock(images, LOCK_UN);
-	if (r < 0)
-		return r;
-	if (fsync(images) < 0)
+	r = text_format(hidden, sizeof(hidden), REMOVED_PREFIX "%s-%d", name, getpid());
+	if (r == 0 && (renameat2(images, name, images, hidden, RENAME_NOREPLACE) < 0 || fsync(images) < 0))
 		r = -errno;
 	if (r == 0)
 		r = fs_remove_tree(images, hidden);

@@ -36,8 +36,9 @@ int staging_close(struct staging *staging, struct carrel_error *err);
 int staging_sweep(struct carrel_error *err);
 
 /*
- * Take the image `name` out of sight, then remove it. In between `in_use` is asked: a login that found the image
- * before has its session directory by then. When that is not 0 the image is put back. -ENOENT when there is none.
+ * Remove the image `name` unless `in_use` has something against it. It is asked while nobody can begin to use the image (image_lock):
+ * who is not seen then never had it. The image is out of sight before anything of it goes. -ENOENT when there is none, -EBUSY while
+ * somebody has it locked.
  */
 int staging_retire(const char *name, int (*in_use)(const char *name, struct carrel_error *err),
 		   struct carrel_error *err);

@@ -28,7 +28,7 @@ int room_look(int fd, uint64_t wanted, uint64_t *room, struct carrel_error *err)
 	if (fstatvfs(fd, &fs) < 0)
 		return error_errno(err, "cannot see how much of the disk is free");
 	uint64_t bytes_left = left_alone((uint64_t)fs.f_blocks * fs.f_frsize, BYTES_LEFT);
-	uint64_t bytes = above((uint64_t)fs.f_bavail * fs.f_frsize, bytes_left);
+	uint64_t bytes = fs.f_blocks ? above((uint64_t)fs.f_bavail * fs.f_frsize, bytes_left) : UINT64_MAX;
 	uint64_t files_left = left_alone(fs.f_files, FILES_LEFT);
 	uint64_t files = fs.f_files ? above(fs.f_favail, files_left) : UINT32_MAX;
 

@@ -2,7 +2,8 @@
  * room.h - how much of a disk an image may take while it is made: all but a twentieth, or 256 MiB where that is less.
  *
  * What is free is what others than root have, although those who write are root: the blocks that a filesystem keeps for root stay
- * free too. The files that it can have are counted in the same way, where it has a limit, with 10000 in place of the 256 MiB.
+ * free too. The files that it can have are counted in the same way, with 10000 in place of the 256 MiB. A filesystem with a limit of
+ * neither, such as ramfs, has 0 in all.
  */
 #ifndef CARREL_CTL_ROOM_H
 #define CARREL_CTL_ROOM_H

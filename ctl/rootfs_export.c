@@ -275,6 +275,14 @@ static int make_part(const char *part, struct carrel_error *err)
 	return fd < 0 ? error_errno(err, "cannot make '%s'", part) : fd;
 }
 
+/* Never over a file that is there. NFS, among others, has no such rename, but links. 0, or -1 with errno. */
+static int give_name(const char *part, const char *file)
+{
+	if (renameat2(AT_FDCWD, part, AT_FDCWD, file, RENAME_NOREPLACE) == 0)
+		return 0;
+	return errno == EINVAL && link(part, file) == 0 ? unlink(part) : -1;
+}
+
 static int export_to_file(const char *file, const char *part, struct rootfs *rootfs,
 			  struct progress *progress, struct carrel_error *err)
 {
@@ -282,7 +290,7 @@ static int export_to_file(const char *file, const char *part, struct rootfs *roo
 	if (fd < 0)
 		return fd;
 	int r = export_to(fd, rootfs, progress, err);
-	if (r == 0 && (fsync(fd) < 0 || renameat2(AT_FDCWD, part, AT_FDCWD, file, RENAME_NOREPLACE) < 0))
+	if (r == 0 && (fsync(fd) < 0 || give_name(part, file) < 0))
 		r = error_errno(err, "cannot write '%s'", file);
 	if (r < 0)
 		(void)unlink(part);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -288,7 +289,7 @@ static int open_images(struct upgrade *up, const struct rootfs *rootfs, const ch
 		return error_set(err, ENOENT, "there is no image to upgrade from: the first login gives one");
 	for (int i = OLD; i <= NEW; i++) {
 		const char *name = i == OLD ? rootfs->image : image;
-		up->held[i] = image_hold(name, err);
+		up->held[i] = image_lock(name, LOCK_SH, IMAGE_LOCK_MS, err);
 		if (up->held[i] < 0)
 			return up->held[i];
 		up->images[i] = image_open(name, err);

@@ -159,6 +159,7 @@ static int open_session(struct keeper *k, struct carrel_error *err)
 	/* From here on whoever changes limits knows that the groups are there, and changes them; what came before is seen by us. */
 	if (r == 0)
 		r = session_write(k->record_fd, &k->record, err);
+	close_fd(&k->image_fd);
 	return r < 0 ? r : ceiling_settle(k, err);
 }
 
@@ -180,6 +181,7 @@ static void close_session(struct keeper *k, enum ending ending)
 			 k->record.id);
 	close_fd(&k->sync_fd);
 	close_fd(&k->listen_fd);
+	close_fd(&k->image_fd);
 	close_fd(&k->rootfs_fd);
 	close_fd(&k->home_fd);
 	close_fd(&k->limits_fd);
@@ -344,6 +346,7 @@ int main(int argc, char **argv)
 		.users_fd = -EBADF,
 		.user_fd = -EBADF,
 		.lock_fd = -EBADF,
+		.image_fd = -EBADF,
 		.rootfs_fd = -EBADF,
 		.home_fd = -EBADF,
 		.limits_fd = -EBADF,

@@ -59,6 +59,7 @@ struct keeper {
 	int cgroup_fds[CGROUP_FDS_MAX];
 	int cgroup_fds_count;
 
+	int image_fd;		 /* its image, locked until the record tells who uses it */
 	int rootfs_fd;		 /* detached mount of the user's overlay */
 	int home_fd;		 /* detached mount of the home, private or of the host */
 	int limits_fd;		 /* detached mount with the file of limits, see limits.h */

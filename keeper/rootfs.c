@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -301,7 +302,8 @@ int rootfs_open(struct keeper *k, struct carrel_error *err)
 			  : pinned_image(k, image, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int image_fd = image_open(image, err);
+	k->image_fd = image_lock(image, LOCK_SH, k->request.timeout * 1000 / 2, err);
+	_cleanup_close_ int image_fd = k->image_fd < 0 ? k->image_fd : image_open(image, err);
 	if (image_fd < 0)
 		return image_fd;
 	memcpy(k->record.image, image, sizeof(image));

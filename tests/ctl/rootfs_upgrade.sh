@@ -34,6 +34,13 @@ test_export() {
 	expect_eq "$(tar -tf "$out" | sort)" "$(ctl export u1 - | tar -tf - | sort)"
 	release_session
 	expect_eq 0 "$(overlays)"
+	# As on NFS, which cannot rename without replacing.
+	expect_status 0 strace -qq -o "$work/trace" -e inject=renameat2:error=EINVAL carrelctl rootfs export u1 "$work/nfs.tar"
+	cmp "$out" "$work/nfs.tar"
+	[ ! -e "$work/nfs.tar.part" ]
+	expect_status 1 strace -qq -f -o "$work/trace" -e inject=access,faccessat,faccessat2:error=ENOENT:when=1 -e inject=renameat2:error=EINVAL \
+		-P "$work/nfs.tar" carrelctl rootfs export u1 "$work/nfs.tar"
+	expect_match 'File exists' "$errors"
 	expect_status 1 ctl export u1 /nowhere/file
 	expect_status 1 sh -c 'carrelctl rootfs export u1 - >/dev/full'
 	# What was exported is an image.
@@ -167,8 +174,9 @@ test_upgrade_while_others_work() {
 	expect -f "$work/dialogue" >"$work/said" 2>&1 </dev/null &
 	wait_until 30 test -s "$work/asked"
 	expect_status 1 carrelctl image remove v2
-	expect_match "image 'v2' is in use by another carrelctl" "$errors"
+	expect_match "image 'v2' is in use by a login that is not open yet, or by another carrelctl" "$errors"
 	expect_status 1 carrelctl image remove --force v2
+	expect_status 1 carrelctl image remove --force v1
 	inside u1 'echo mine >/opt/image'
 	echo >"$work/go"
 	wait $! || status=$?

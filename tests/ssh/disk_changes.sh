@@ -337,6 +337,78 @@ reset_without_files() {
 	expect_eq '' "$(ssh_as u1 'ls -d /var/d /root/0 2>/dev/null')"
 }
 
+# What a change has put away is no reason to leave the limits as they were, and goes wherever it is by then.
+test_moved_with_something_to_sweep() { each to_sweep; }
+
+to_sweep() {
+	local dir
+
+	dir=$(user_dir u1)
+	disk_limits ''
+	expect_status 0 ssh_as u1 'echo mine >/root/file'
+	nothing_left
+	left_over "$dir"
+	disk_limits 'disk = "16M"; inodes = "300";'
+	expect_status 0 ssh_as u1 'cat /root/file'
+	expect_eq mine "$output"
+	nothing_left
+	wait_until 30 is_swept "$dir"
+
+	[ "$method" = image ] || return 0
+	mkdir -p "$work/image"
+	mount -o loop "$dir/disk.img" "$work/image"
+	left_over "$work/image"
+	umount "$work/image"
+	disk_limits 'disk = "12M"; inodes = "200";'
+	expect_status 0 ssh_as u1 'cat /root/file'
+	expect_eq mine "$output"
+	nothing_left
+	[ "$(files_of u1)" -lt 300 ] || fail "$(storage_line u1)"
+}
+
+files_of() { # USER: how many there may be
+	storage_line "$1" | sed 's/.* of \([0-9]*\) files.*/\1/'
+}
+
+left_over() { # DIRECTORY: as by a change that was killed when it was made
+	mkdir -p "$1/.removed.0/upper"
+	touch "$1/.removed.0/upper/file" "$(user_dir u1)/remains"
+}
+
+is_swept() { # DIRECTORY
+	[ ! -e "$1/remains" ] && [ ! -e "$1/.removed.0" ]
+}
+
+# No answer is not the answer that there is nothing: a new image would take the place of the user's, without their files.
+test_what_cannot_be_looked_for() { each cannot_look; }
+
+cannot_look() {
+	local name
+
+	[ "$method" = image ] || return 0
+	disk_limits ''
+	expect_status 0 ssh_as u1 'echo mine >/root/file; echo mine >/srv/file'
+	nothing_left
+	disk_limits 'disk = "16M"; inodes = "300";'
+	for name in home upper; do # into an image
+		cannot_look_for "$name"
+	done
+	expect_eq 'mine mine' "$(ssh_as u1 'echo $(cat /root/file /srv/file)')"
+	nothing_left
+	disk_limits 'disk = "12M"; inodes = "200";'
+	for name in disk.img home; do # from one to another
+		cannot_look_for "$name"
+	done
+	expect_eq 'mine mine' "$(ssh_as u1 'echo $(cat /root/file /srv/file)')"
+	nothing_left
+}
+
+cannot_look_for() { # NAME
+	expect_status 1 strace -qq -o "$work/trace" -P "$1" -e inject=faccessat2:error=EIO carrelctl apply
+	expect_match "'$1'.*Input/output error" "$errors"
+	[ ! -e "$(user_dir u1)/disk.img.new" ]
+}
+
 # The keeper dies at any moment of the move; then the next login finds all, in one place or the other.
 test_killed_while_files_are_moved() { each killed; }
 

@@ -1,5 +1,6 @@
 /* test_image.c - core/image.c on a /var/lib/carrel of the test's own. As root. */
 #include <string.h>
+#include <sys/file.h>
 
 #include "core/fs.h"
 #include "core/image.h"
@@ -43,6 +44,31 @@ static void test_name(void **state)
 	assert_true(image_name_valid(longest));
 	longest[IMAGE_NAME_MAX] = 'a';
 	assert_false(image_name_valid(longest));
+}
+
+static void test_lock(void **state)
+{
+	struct carrel_error err = { 0 };
+	_cleanup_close_ int first = image_lock("alpine", LOCK_SH, 0, &err);
+	_cleanup_close_ int second = image_lock("alpine", LOCK_SH, 0, &err);
+
+	/* Several at once, and then nobody else. */
+	assert_true(first >= 0 && second >= 0);
+	assert_true(fcntl(first, F_GETFD) & FD_CLOEXEC);
+	close_fd(&first);
+	assert_int_equal(image_lock("alpine", LOCK_EX, 0, &err), -EBUSY);
+	close_fd(&second);
+	_cleanup_close_ int alone = image_lock("alpine", LOCK_EX, 0, &err);
+	assert_true(alone >= 0);
+	assert_int_equal(image_lock("alpine", LOCK_SH, 0, &err), -EBUSY);
+	/* One who waits hears that it is gone, however long it stays locked; a new one is another. */
+	assert_int_equal(rename(IMAGE, CARREL_IMAGES "/.removed"), 0);
+	assert_int_equal(image_lock("alpine", LOCK_SH, 1000000, &err), -ENOENT);
+	assert_string_equal(err.msg, "image 'alpine' is not imported");
+	assert_int_equal(mkdir(IMAGE, 0700), 0);
+	first = image_lock("alpine", LOCK_SH, 0, &err);
+	assert_true(first >= 0);
+	assert_int_equal(image_lock("../images/alpine", LOCK_SH, 0, &err), -EINVAL);
 }
 
 static void test_open(void **state)
@@ -228,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_os_name),
 		cmocka_unit_test(test_open_without_state),
 		WITH_IMAGE(test_open),
+		WITH_IMAGE(test_lock),
 		WITH_IMAGE(test_open_refuses),
 		WITH_IMAGE(test_manifest),
 		WITH_IMAGE(test_old_manifest),
