@@ -195,10 +195,10 @@ static int make_socket(const char *id, const char *name, int type, uid_t owner, 
 	return steal_fd(&fd);
 }
 
-/* Text from outside for the record: cut to the field, made printable. */
+/* Text from outside for the record, which session_write escapes: cut to the field. */
 static void set_field(char *field, size_t size, const char *text)
 {
-	text_escape(field, size, text ? text : "");
+	(void)snprintf(field, size, "%s", text ? text : "");
 }
 
 static int make_record(struct keeper *k, int dir_fd, struct carrel_error *err)
