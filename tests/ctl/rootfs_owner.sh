@@ -156,6 +156,25 @@ test_a_home_that_was_moved_and_a_new_password() {
 	wait_until 30 userdel bob
 }
 
+# There is no room for the home to be remembered: after an update of Carrel, say, or when homes were moved.
+test_a_full_disk_locks_nobody_out() {
+	local uid
+
+	settle dan
+	sed -i /^home/d "$users/$uid/owner"
+	mount -o remount,size=$(($(du -sm /var/lib/carrel | cut -f 1) + 1))m /var/lib/carrel
+	expect_status 1 dd if=/dev/zero of=/var/lib/carrel/filler bs=4k
+	expect_match 'No space left' "$errors"
+	expect_eq secret "$(inside dan 'cat /opt/user')"
+	expect_syslog "the home of user 'dan' is not remembered: cannot write 'owner' of uid $uid: No space left on device"
+	expect_eq "$uid dan" "$(cut -d ' ' -f 1,2 "$users/$uid/owner")"
+	rm /var/lib/carrel/filler
+	mount -o remount,size=50% /var/lib/carrel
+	has_everything dan
+	expect_eq "home.inode=$(stat -c %i /home/dan)" "$(grep ^home.inode "$users/$uid/owner")"
+	wait_until 30 userdel -r dan
+}
+
 # Where the user could arrange another home nothing is made of it.
 test_a_home_that_is_not_roots_to_give() {
 	local uid
