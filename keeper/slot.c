@@ -82,7 +82,7 @@ static int get_ids(struct keeper *k, struct carrel_error *err)
 	_cleanup_close_ int all = openat(k->users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (all < 0)
 		return error_errno(err, "cannot open '" CARREL_USERS "'");
-	if (faccessat(k->user_fd, "ids", F_OK, 0) < 0) {
+	if (faccessat(k->user_fd, STATE_IDS, F_OK, 0) < 0) {
 		int r = fs_lock(all, k->request.timeout * 1000);
 		if (r < 0)
 			return error_set(err, -r, "cannot lock '" CARREL_USERS "': %s", strerror(-r));

@@ -245,11 +245,14 @@ test_adopt_cut_off() {
 	anew cas "$uid"
 	inside cas 'echo since >~/since'
 	dir=$(kept_of cas "$uid")
+	sed 's/of-cas/of-new/' "$users/$dir/faults" >"$faults/$uid"
 	cp -a "$users" "$work/users"
+	cp -a "$faults" "$work/faults"
 	for syscall in renameat renameat2 unlinkat fsync; do
 		for ((n = 1; ; n++)); do
 			rm -rf "${users:?}" "${faults:?}"/*
 			cp -a "$work/users" "$users"
+			cp -a "$work/faults/." "$faults"
 			status=0
 			(exec strace -o /dev/null -e "inject=$syscall:signal=KILL:when=$n" carrelctl rootfs adopt cas "$dir" --yes >"$work/said" 2>&1) 2>/dev/null ||
 				status=$?
@@ -264,6 +267,7 @@ test_adopt_cut_off() {
 			expect_eq secret "$(cat "$users/$uid/home/file")" "killed before $syscall $n"
 			expect_match ' of-cas ' "$(carrelctl faults cas)" "killed before $syscall $n"
 			expect_eq 1 "$(find "$users" -path "*/$uid.cas.*/home/since" | wc -l)" "killed before $syscall $n"
+			expect_eq '' "$(find "$users" -mindepth 2 -maxdepth 2 -name '.*' -printf '%P ')" "left, killed before $syscall $n"
 		done
 	done
 	[ $total -gt 8 ] || fail "killed only $total times"
