@@ -4,7 +4,8 @@
  *
  * Values are written by libcgroup and read back from the kernel's own file: each after it is written, and all of them once more at
  * the end. A value may undo another one (BFQ forgets the weights of disks when the one for all is written), and one may be possible only
- * after another (more processors, below a level that got more), so this is repeated until nothing differs.
+ * after another (more processors, below a level that got more), and a login and carrelctl may write one value at once: so this is
+ * repeated until nothing differs.
  */
 #include "cgroup_internal.h"
 
@@ -28,6 +29,7 @@ struct change {
 	struct cgroup_value value;
 	char old[CGROUP_TEXT_MAX];
 	bool lowers;
+	bool written; /* what `old` is goes back when all or nothing is to be changed */
 	bool done;
 	bool stays; /* it is as it was, for a reason that has been told */
 };
@@ -95,7 +97,8 @@ static bool would_kill(struct cgroup_tree *tree, const struct change *c)
 	       strtoull(used, NULL, 10) > c->value.number;
 }
 
-static int carry_out(struct cgroup_tree *tree, const struct change *c, enum cgroup_mercy mercy,
+/* 0, -EAGAIN when another value than was written is there, or -errno. */
+static int carry_out(struct cgroup_tree *tree, struct change *c, enum cgroup_mercy mercy,
 		     struct carrel_error *err)
 {
 	struct carrel_error why = { 0 };
@@ -112,7 +115,9 @@ static int carry_out(struct cgroup_tree *tree, const struct change *c, enum cgro
 	if (r < 0)
 		return error_set(err, -r, "limit '%s.%s' was refused: %s", c->level->label, c->value.key,
 				 why.msg);
-	return value_holds(tree, c->level, &c->value, err) == 1 ? 0 : -ENOTSUP;
+	c->written = true;
+	r = value_holds(tree, c->level, &c->value, err);
+	return r == 1 ? 0 : r == 0 ? -EAGAIN : r;
 }
 
 /* --- what may stay as it is --- */
@@ -260,8 +265,9 @@ static int look(struct cgroup_tree *tree, struct cgroup_level *levels, size_t co
 
 /* --- all of it --- */
 
+/* `again`: there is another round. A value that is not the one written may be somebody else's, who was at it at the same moment. */
 static int change_one(struct cgroup_tree *tree, struct changes *all, struct change *c,
-		      enum cgroup_mercy mercy, struct carrel_error *err)
+		      enum cgroup_mercy mercy, bool again, struct carrel_error *err)
 {
 	struct carrel_error why = { 0 };
 
@@ -269,7 +275,7 @@ static int change_one(struct cgroup_tree *tree, struct changes *all, struct chan
 		return 0;
 	int r = carry_out(tree, c, mercy, &why);
 	c->done = r == 0;
-	if (r == 0)
+	if (r == 0 || (r == -EAGAIN && again))
 		return 0;
 	leave(tree, all, c);
 	/* That more is in use is not that it cannot be enforced here. */
@@ -311,12 +317,12 @@ int cgroup_settle(struct cgroup_tree *tree, struct cgroup_level *levels, size_t 
 			break;
 		}
 		for (size_t i = first; i < all.count && r == 0; i++)
-			r = change_one(tree, &all, &all.list[i], mercy, err);
+			r = change_one(tree, &all, &all.list[i], mercy, round + 1 < ROUNDS, err);
 	}
 	for (size_t i = all.count; i-- > 0;) {
 		const struct change *c = &all.list[i];
 		done += c->done;
-		if (r < 0 && c->done && mercy == CGROUP_STRICT)
+		if (r < 0 && c->written && mercy == CGROUP_STRICT)
 			(void)write_value(c->level->name, &c->value, as_written(c), NULL);
 	}
 	free(all.list);

@@ -215,8 +215,9 @@ static int finish(struct change *c, struct carrel_error *err)
 /* Files that were being written, under names that fs_replace_at made up. Returns how many. */
 static int find_temporaries(int user_fd, bool remove)
 {
-	static const char *const files[] = { "." JOURNAL ".", "." STATE_IMAGE ".", "." STATE_OWNER ".",
-					     "." STATE_OUTCOME ".", "." SNAPSHOT_PREFIX };
+	static const char *const files[] = { "." JOURNAL ".",	    "." STATE_IMAGE ".", "." STATE_OWNER ".",
+					     "." STATE_OUTCOME ".", "." STATE_IDS ".",	 "." STATE_FAULTS ".",
+					     "." SNAPSHOT_PREFIX };
 	_cleanup_dir_ DIR *dir = fs_opendir(user_fd);
 	struct dirent *entry;
 	int count = 0;

@@ -18,12 +18,12 @@
 #include "fs.h"
 #include "keyed.h"
 #include "paths.h"
+#include "state.h"
 #include "text.h"
 
 #define LOCK_MS	 1000
 #define LINE_MAX 1024
 #define OLD	 ".old"
-#define KEPT	 "faults" /* in a state directory */
 
 #define FIELD(member, kind) KEYED_FIELD(struct fault, member, kind)
 
@@ -313,9 +313,9 @@ int faults_keep(int dir_fd, uid_t uid, int user_fd, struct carrel_error *err)
 	_cleanup_close_ int locked = lock(dir_fd, err);
 	if (locked < 0)
 		return locked;
-	int r = move_file(dir_fd, names.old, user_fd, KEPT OLD);
+	int r = move_file(dir_fd, names.old, user_fd, STATE_FAULTS OLD);
 	if (r == 0)
-		r = move_file(dir_fd, names.now, user_fd, KEPT);
+		r = move_file(dir_fd, names.now, user_fd, STATE_FAULTS);
 	return r < 0 ? error_set(err, -r, "cannot keep '" CARREL_FAULTS "/%s' aside: %s", names.now,
 				 strerror(-r))
 		     : 0;
@@ -327,9 +327,9 @@ int faults_give_back(int dir_fd, uid_t uid, int user_fd, struct carrel_error *er
 	_cleanup_close_ int locked = lock(dir_fd, err);
 	if (locked < 0)
 		return locked;
-	int r = move_file(user_fd, KEPT OLD, dir_fd, names.old);
+	int r = move_file(user_fd, STATE_FAULTS OLD, dir_fd, names.old);
 	if (r == 0)
-		r = move_file(user_fd, KEPT, dir_fd, names.now);
+		r = move_file(user_fd, STATE_FAULTS, dir_fd, names.now);
 	return r < 0 ? error_set(err, -r, "cannot bring back '" CARREL_FAULTS "/%s': %s", names.now,
 				 strerror(-r))
 		     : 0;

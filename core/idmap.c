@@ -20,6 +20,7 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "state.h"
 #include "subid.h"
 #include "text.h"
 
@@ -32,8 +33,6 @@
 #define BLOCKS	    32000u
 #define FIRST_LOW   (SYSTEMD_LAST + 1)
 #define LOW_BLOCKS  4096u
-
-#define IDS_FILE "ids"
 
 /* One decimal number and the character after it. Moves *at past both. */
 static bool take_number(char **at, char after, uint32_t *value)
@@ -122,7 +121,7 @@ static int is_taken(int users_fd, uid_t self, const struct idmap *map, struct ca
 		char path[300];
 
 		if (entry->d_name[0] == '.' || strcmp(entry->d_name, mine) == 0 ||
-		    text_format(path, sizeof(path), "%s/" IDS_FILE, entry->d_name) < 0)
+		    text_format(path, sizeof(path), "%s/" STATE_IDS, entry->d_name) < 0)
 			continue;
 		if (read_ids(users_fd, path, &other) < 0)
 			continue;
@@ -214,7 +213,7 @@ int idmap_check_login(int users_fd, uid_t uid, struct carrel_error *err)
 		char path[300];
 
 		if (entry->d_name[0] == '.' ||
-		    text_format(path, sizeof(path), "%s/" IDS_FILE, entry->d_name) < 0 ||
+		    text_format(path, sizeof(path), "%s/" STATE_IDS, entry->d_name) < 0 ||
 		    read_ids(users_fd, path, &other) < 0)
 			continue;
 		if (is_in(other.uid_base, uid))
@@ -226,7 +225,7 @@ int idmap_check_login(int users_fd, uid_t uid, struct carrel_error *err)
 
 int idmap_read(int user_fd, struct idmap *map, struct carrel_error *err)
 {
-	int r = read_ids(user_fd, IDS_FILE, map);
+	int r = read_ids(user_fd, STATE_IDS, map);
 
 	return r < 0 ? error_set(err, -r, "cannot read the id block: %s", strerror(-r)) : 0;
 }
@@ -235,7 +234,7 @@ static int remember(int user_fd, uid_t uid, const struct idmap *map, struct carr
 {
 	char text[64];
 	int n = snprintf(text, sizeof(text), "%u %u\n", map->uid_base, map->gid_base);
-	int r = fs_replace_at(user_fd, IDS_FILE, text, (size_t)n, 0600);
+	int r = fs_replace_at(user_fd, STATE_IDS, text, (size_t)n, 0600);
 
 	return r < 0 ? error_set(err, -r, "cannot remember the id block of uid %u: %s", uid, strerror(-r))
 		     : 0;
@@ -245,7 +244,7 @@ int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idm
 	      struct carrel_error *note, struct carrel_error *err)
 {
 	_cleanup_(given_free) struct given given = { 0 };
-	int r = read_ids(user_fd, IDS_FILE, map);
+	int r = read_ids(user_fd, STATE_IDS, map);
 
 	note->msg[0] = '\0';
 	if (r == 0)
@@ -253,7 +252,7 @@ int idmap_get(int users_fd, int user_fd, uid_t uid, const char *name, struct idm
 			       ? error_set(err, EEXIST, "uid %u is in its own block of ids", uid)
 			       : 0;
 	if (r != -ENOENT)
-		return error_set(err, -r, "cannot read '" IDS_FILE "' of uid %u: %s", uid, strerror(-r));
+		return error_set(err, -r, "cannot read '" STATE_IDS "' of uid %u: %s", uid, strerror(-r));
 	r = idmap_check_login(users_fd, uid, err);
 	if (r == 0)
 		r = given_read(&given, uid, name, err);

@@ -15,16 +15,11 @@
 
 #define WAIT_MS 300 /* for a syslog daemon that has no room */
 
-void log_send(const char *tag, int priority, const char *fmt, ...)
+void log_escaped(const char *tag, int priority, const char *text)
 {
-	char message[1024], safe[1024], line[1200];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
-	va_end(ap);
-	text_escape(safe, sizeof(safe), message);
-	int n = snprintf(line, sizeof(line), "<%d>%s[%d]: %s", LOG_AUTHPRIV | priority, tag, getpid(), safe);
+	char line[1200];
+	int n = snprintf(line, sizeof(line), "<%d>%s[%d]: %.1023s", LOG_AUTHPRIV | priority, tag, getpid(),
+			 text);
 
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
@@ -35,4 +30,15 @@ void log_send(const char *tag, int priority, const char *fmt, ...)
 	while (send(fd, line, (size_t)n, MSG_NOSIGNAL) < 0 && (errno == EAGAIN || errno == EINTR))
 		if (poll(&room, 1, WAIT_MS) <= 0)
 			break;
+}
+
+void log_send(const char *tag, int priority, const char *fmt, ...)
+{
+	char message[1024], safe[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	log_escaped(tag, priority, text_escape(safe, sizeof(safe), message));
 }

@@ -15,4 +15,7 @@
  */
 void log_send(const char *tag, int priority, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same of a text that has been escaped, and is sent as it is. */
+void log_escaped(const char *tag, int priority, const char *text);
+
 #endif

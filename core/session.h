@@ -23,6 +23,7 @@
  */
 #define SESSION_ENDED "ended"
 
+/* Strings are as they came from elsewhere in the keeper that writes it, and as text_escape makes them, perhaps cut, in one that was read. */
 struct session_record {
 	char id[SESSION_ID_MAX];
 	uid_t uid;

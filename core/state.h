@@ -27,6 +27,8 @@
 #define STATE_OWNER   "owner"
 #define STATE_IMAGE   "image"
 #define STATE_OUTCOME "outcome"
+#define STATE_IDS     "ids"
+#define STATE_FAULTS  "faults"
 #define STATE_REMOVED ".removed-"
 
 #define STATE_NAME_MAX 128 /* of a directory of CARREL_USERS, with the NUL */

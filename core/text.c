@@ -41,6 +41,26 @@ char *text_escape(char *out, size_t size, const char *in)
 	return out;
 }
 
+void text_unescape(char *out, size_t size, const char *in, size_t length)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < length && used + 1 < size; i++) {
+		int high = -1, low = -1;
+		if (i + 3 < length && in[i] == '\\' && in[i + 1] == 'x') {
+			high = text_hex_digit(in[i + 2]);
+			low = text_hex_digit(in[i + 3]);
+		}
+		if (high < 0 || low < 0 || !(high + low)) {
+			out[used++] = in[i];
+		} else {
+			out[used++] = (char)(high * 16 + low);
+			i += 3;
+		}
+	}
+	out[used] = '\0';
+}
+
 char *text_printable(char *text)
 {
 	for (char *p = text; *p; p++) {

@@ -17,6 +17,12 @@ int text_format(char *buf, size_t size, const char *fmt, ...) __attribute__((for
  */
 char *text_escape(char *out, size_t size, const char *in);
 
+/*
+ * Copy `length` bytes of `in` to `out` (at most size-1 bytes and a NUL) with every \xHH as the byte that it stands for: what text_escape,
+ * or the kernel in its log, has written, as it was before. A NUL stays "\x00". `out` may be `in`.
+ */
+void text_unescape(char *out, size_t size, const char *in, size_t length);
+
 /* Replace, in place, every byte outside printable ASCII by '?'. For text that was escaped before. Returns it. */
 char *text_printable(char *text);
 

@@ -14,6 +14,7 @@
 #include "core/override.h"
 #include "core/paths.h"
 #include "core/session.h"
+#include "core/state.h"
 #include "ctl.h"
 #include "live_user.h"
 
@@ -23,7 +24,16 @@ struct everybody {
 	int failed;
 };
 
-/* The names of users with sessions, by a record of each: the first of an ID's uid. */
+/* The name as the account has it: that in a session's record is escaped, and may be cut. 0 or -errno. */
+static int find_name(uid_t uid, struct state_owner *owner, struct carrel_error *err)
+{
+	_cleanup_close_ int fd = state_open(uid);
+
+	return fd < 0 ? error_set(err, -fd, "cannot open '" CARREL_USERS "/%u': %s", uid, strerror(-fd))
+		      : state_read_owner(fd, owner, err);
+}
+
+/* Users with sessions. */
 static int find_users(struct everybody *all, const struct config *config, struct carrel_error *err)
 {
 	_cleanup_free_ char **ids = NULL;
@@ -36,22 +46,25 @@ static int find_users(struct everybody *all, const struct config *config, struct
 	if (!all->users)
 		return error_errno(err, "cannot allocate");
 	for (int i = 0; i < n; i++) {
-		struct session_record record;
+		struct state_owner owner;
 		struct carrel_error why = { 0 };
 		struct live_user *user = &all->users[all->count];
+		uid_t uid = session_id_uid(ids[i]);
 
-		if (session_id_uid(ids[i]) == last || session_alive(ids[i], NULL) != 1 ||
-		    session_read(ids[i], &record, NULL) < 0)
+		if (uid == last || session_alive(ids[i], NULL) != 1)
 			continue;
-		last = record.uid;
-		if (live_user_get(record.user, config, user, &why) < 0) {
-			ctl_error("the sessions of '%s' stay as they are: %s", record.user, why.msg);
+		last = uid;
+		if (find_name(uid, &owner, &why) < 0) {
+			ctl_error("the sessions of uid %u stay as they are: %s", uid, why.msg);
 			all->failed++;
-		} else if (user->facts.uid != record.uid || !user->policy.covered ||
+		} else if (live_user_get(owner.name, config, user, &why) < 0) {
+			ctl_error("the sessions of '%s' stay as they are: %s", owner.name, why.msg);
+			all->failed++;
+		} else if (user->facts.uid != uid || !user->policy.covered ||
 			   user->policy.mode != MODE_ENFORCE) {
 			ctl_warning("the sessions of '%s' stay as they are: the policy does not cover them "
 				    "any more",
-				    record.user);
+				    owner.name);
 			live_user_clear(user);
 		} else {
 			all->count++;

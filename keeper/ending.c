@@ -74,7 +74,7 @@ static void report(const struct session_record *record, enum ending ending, int6
 	if (usage_read(cgroups, group, &usage, NULL) < 0)
 		memset(&usage, 0xff, sizeof(usage)); /* UNIT_NONE, all of it */
 	ending_format(line, sizeof(line), record, ending, duration_ms, &usage);
-	log_send("carrel-keeper", ending >= ENDING_INIT ? LOG_WARNING : LOG_INFO, "%s", line);
+	log_escaped("carrel-keeper", ending >= ENDING_INIT ? LOG_WARNING : LOG_INFO, line);
 }
 
 void ending_report(struct keeper *k, enum ending ending)
@@ -87,6 +87,12 @@ void ending_report(struct keeper *k, enum ending ending)
 		_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 					      0600);
 	}
+}
+
+/* As the keeper had it that wrote the record. */
+static void unescape(char *field, size_t size)
+{
+	text_unescape(field, size, field, strlen(field));
 }
 
 void ending_report_stale(const char *id, const char *group, struct cgroup_tree *cgroups)
@@ -104,5 +110,9 @@ void ending_report_stale(const char *id, const char *group, struct cgroup_tree *
 		memset(&record, 0, sizeof(record));
 		snprintf(record.id, sizeof(record.id), "%s", id);
 	}
+	unescape(record.user, sizeof(record.user));
+	unescape(record.service, sizeof(record.service));
+	unescape(record.rhost, sizeof(record.rhost));
+	unescape(record.tty, sizeof(record.tty));
 	report(&record, ENDING_KEEPER, -1, cgroups, group);
 }

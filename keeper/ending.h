@@ -10,7 +10,8 @@
 /*
  * "session ended: user=u1 id=2001-1a2b3c4d from=192.0.2.1 service=sshd how=logout duration=12.3 cpu=0.251
  * memory_peak=7340032 pids_peak=5 read=0 written=4096". Times in seconds, sizes in bytes; "-" is what is not known, as
- * is a duration_ms below 0. In a value every space, '=' and '"' is \xHH, so that a name cannot add a field. Pure.
+ * is a duration_ms below 0. In a value every space, '=', '"' and backslash, and what is not printable, is \xHH, so that a name cannot
+ * add a field: the line is for log_escaped. What the record has of other people's is not escaped here. Pure.
  */
 void ending_format(char *buf, size_t size, const struct session_record *record, enum ending ending,
 		   int64_t duration_ms, const struct usage *usage);

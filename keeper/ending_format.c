@@ -1,6 +1,7 @@
 /* ending_format.c - the line of ending.h, as text. Pure. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ending.h"
 
@@ -18,13 +19,13 @@ static const char *const words[] = {
 	[ENDING_KEEPER] = "keeper-killed",
 };
 
-/* A value that is one word: escaped before, what would end it is as well. "-" when there is none. */
+/* A value that is one word: text_escape, and what would end the word is escaped as well. "-" when there is none. */
 static const char *word_of(char *out, size_t size, const char *in)
 {
 	size_t o = 0;
 
 	for (; *in && o + 5 <= size; in++) {
-		if (*in != ' ' && *in != '=' && *in != '"')
+		if (*in > ' ' && *in <= '~' && !strchr("=\"\\", *in))
 			out[o++] = *in;
 		else
 			o += (size_t)snprintf(out + o, size - o, "\\x%02x", (unsigned char)*in);

@@ -31,27 +31,6 @@ static bool ends_with(const char *text, size_t length, const char *end)
 	return length > n && text[length - n - 1] == '/' && strncmp(text + length - n, end, n) == 0;
 }
 
-/* The log has \xHH for what is not printable, and for the backslash. Back to what it was, but for NULs. */
-static void unescape(char *out, size_t size, const char *in, size_t length)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < length && used + 1 < size; i++) {
-		int high = -1, low = -1;
-		if (i + 3 < length && in[i] == '\\' && in[i + 1] == 'x') {
-			high = text_hex_digit(in[i + 2]);
-			low = text_hex_digit(in[i + 3]);
-		}
-		if (high < 0 || low < 0 || !(high + low)) {
-			out[used++] = in[i];
-		} else {
-			out[used++] = (char)(high * 16 + low);
-			i += 3;
-		}
-	}
-	out[used] = '\0';
-}
-
 /* The last `word` in `length` bytes: what comes before it, a process' name, may hold one as well. */
 static const char *last(const char *text, size_t length, const char *word)
 {
@@ -102,7 +81,7 @@ static enum kmsg_kind parse_group(const char *text, size_t length, const char *g
 	const char *end = last(name, length - (size_t)(name - text), ",pid=");
 	if (!end)
 		return KMSG_OTHER;
-	unescape(victim->name, sizeof(victim->name), name, (size_t)(end - name));
+	text_unescape(victim->name, sizeof(victim->name), name, (size_t)(end - name));
 	victim->pid = strtoul(end + strlen(",pid="), NULL, 10);
 	victim->above = levels_above(text, memcg, task);
 	return KMSG_GROUP;
@@ -122,7 +101,7 @@ static enum kmsg_kind parse_user(const char *text, size_t length, uint32_t uid_b
 	unsigned long id = strtoul(uid + strlen(" UID:"), NULL, 10);
 	if (strncmp(open, " (", 2) != 0 || open + 2 > end || id < uid_base || id - uid_base >= IDMAP_COUNT)
 		return KMSG_OTHER;
-	unescape(victim->name, sizeof(victim->name), open + 2, (size_t)(end - open - 2));
+	text_unescape(victim->name, sizeof(victim->name), open + 2, (size_t)(end - open - 2));
 	victim->above = KMSG_UNKNOWN;
 	return KMSG_USER;
 }

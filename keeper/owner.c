@@ -23,15 +23,21 @@ static int make_owner(const struct keeper *k, struct state_owner *owner, struct 
 	return state_write_owner(k->user_fd, owner, err);
 }
 
-/* The same account with another home, or with one for the first time: else its next new password would make it another account. */
-static int remember_home(const struct keeper *k, struct state_owner *owner, const struct home_id *home,
-			 struct carrel_error *err)
+/*
+ * The same account with another home, or with one for the first time: else its next new password would make it another account. Where
+ * there is no room for that the login goes on all the same: somebody has to be able to make room.
+ */
+static void remember_home(const struct keeper *k, struct state_owner *owner, const struct home_id *home)
 {
+	struct carrel_error err = { 0 };
+
 	if (!home->inode ||
 	    (home->inode == owner->home.inode && (!home->birth || home->birth == owner->home.birth)))
-		return 0;
+		return;
 	owner->home = *home;
-	return state_write_owner(k->user_fd, owner, err);
+	if (state_write_owner(k->user_fd, owner, &err) < 0)
+		log_send("carrel-keeper", LOG_WARNING, "the home of user '%s' is not remembered: %s",
+			 k->user.name, err.msg);
 }
 
 int owner_check(const struct keeper *k, struct state_owner *owner, struct carrel_error *err)
@@ -53,7 +59,8 @@ int owner_check(const struct keeper *k, struct state_owner *owner, struct carrel
 		return r;
 	if (account_is_other(owner, k->user.uid, k->user.name, &home, password_day))
 		return 1;
-	return remember_home(k, owner, &home, err);
+	remember_home(k, owner, &home);
+	return 0;
 }
 
 static int keep_faults(const struct keeper *k, struct carrel_error *err)

@@ -82,7 +82,7 @@ static int get_ids(struct keeper *k, struct carrel_error *err)
 	_cleanup_close_ int all = openat(k->users_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (all < 0)
 		return error_errno(err, "cannot open '" CARREL_USERS "'");
-	if (faccessat(k->user_fd, "ids", F_OK, 0) < 0) {
+	if (faccessat(k->user_fd, STATE_IDS, F_OK, 0) < 0) {
 		int r = fs_lock(all, k->request.timeout * 1000);
 		if (r < 0)
 			return error_set(err, -r, "cannot lock '" CARREL_USERS "': %s", strerror(-r));
@@ -195,10 +195,10 @@ static int make_socket(const char *id, const char *name, int type, uid_t owner, 
 	return steal_fd(&fd);
 }
 
-/* Text from outside for the record: cut to the field, made printable. */
+/* Text from outside for the record, which session_write escapes: cut to the field. */
 static void set_field(char *field, size_t size, const char *text)
 {
-	text_escape(field, size, text ? text : "");
+	(void)snprintf(field, size, "%s", text ? text : "");
 }
 
 static int make_record(struct keeper *k, int dir_fd, struct carrel_error *err)

@@ -9,7 +9,7 @@
 
 #include "keeper.h"
 
-/* How a session ended, in the order of ending_word(). */
+/* How a session ended; from ENDING_INIT on it should not have ended so, and syslog has it as a warning. */
 enum ending {
 	ENDING_NONE,	 /* it goes on */
 	ENDING_LOGOUT,	 /* the login ended, and every command had before */

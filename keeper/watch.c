@@ -13,6 +13,7 @@
 #include "core/faults.h"
 #include "core/fs.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "core/units.h"
 #include "core/usage.h"
 #include "disk.h"
@@ -188,9 +189,11 @@ static void report(struct keeper *k, const struct fault *fault)
 	remember(fault);
 }
 
-/* "students" of "group-@students": what the rule names, without how. */
-static const char *group_name(const char *group)
+/* "students" of "carrel/group-@students": what the rule names, without how. */
+static const char *group_name(const char *path)
 {
+	const char *slash = strrchr(path, '/'), *group = slash ? slash + 1 : path;
+
 	if (strncmp(group, GROUP_PREFIX, strlen(GROUP_PREFIX)) == 0)
 		group += strlen(GROUP_PREFIX);
 	return *group == '@' ? group + 1 : group;
@@ -205,8 +208,10 @@ static void tell(struct keeper *k, enum kind kind, int64_t now)
 	snprintf(fault.session, sizeof(fault.session), "%s", k->record.id);
 	snprintf(fault.kind, sizeof(fault.kind), "%s", kind_names[kind]);
 	snprintf(fault.level, sizeof(fault.level), "%s", level_names[p->level]);
+	/* Not the policy's: beside sessions that began under another budget this one is in that, too. */
 	if (p->level == LEVEL_GROUP)
-		snprintf(fault.group, sizeof(fault.group), "%s", group_name(k->policy.group));
+		(void)text_format(fault.group, sizeof(fault.group), "%s",
+				  group_name(watch.groups.level[LEVEL_GROUP].name));
 	if (kind == KIND_MEMORY)
 		memcpy(fault.process, p->process, sizeof(p->process));
 	measure(k, kind, p->level, &fault);

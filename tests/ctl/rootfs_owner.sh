@@ -156,6 +156,25 @@ test_a_home_that_was_moved_and_a_new_password() {
 	wait_until 30 userdel bob
 }
 
+# There is no room for the home to be remembered: after an update of Carrel, say, or when homes were moved.
+test_a_full_disk_locks_nobody_out() {
+	local uid
+
+	settle dan
+	sed -i /^home/d "$users/$uid/owner"
+	mount -o remount,size=$(($(du -sm /var/lib/carrel | cut -f 1) + 1))m /var/lib/carrel
+	expect_status 1 dd if=/dev/zero of=/var/lib/carrel/filler bs=4k
+	expect_match 'No space left' "$errors"
+	expect_eq secret "$(inside dan 'cat /opt/user')"
+	expect_syslog "the home of user 'dan' is not remembered: cannot write 'owner' of uid $uid: No space left on device"
+	expect_eq "$uid dan" "$(cut -d ' ' -f 1,2 "$users/$uid/owner")"
+	rm /var/lib/carrel/filler
+	mount -o remount,size=50% /var/lib/carrel
+	has_everything dan
+	expect_eq "home.inode=$(stat -c %i /home/dan)" "$(grep ^home.inode "$users/$uid/owner")"
+	wait_until 30 userdel -r dan
+}
+
 # Where the user could arrange another home nothing is made of it.
 test_a_home_that_is_not_roots_to_give() {
 	local uid
@@ -226,11 +245,14 @@ test_adopt_cut_off() {
 	anew cas "$uid"
 	inside cas 'echo since >~/since'
 	dir=$(kept_of cas "$uid")
+	sed 's/of-cas/of-new/' "$users/$dir/faults" >"$faults/$uid"
 	cp -a "$users" "$work/users"
+	cp -a "$faults" "$work/faults"
 	for syscall in renameat renameat2 unlinkat fsync; do
 		for ((n = 1; ; n++)); do
 			rm -rf "${users:?}" "${faults:?}"/*
 			cp -a "$work/users" "$users"
+			cp -a "$work/faults/." "$faults"
 			status=0
 			(exec strace -o /dev/null -e "inject=$syscall:signal=KILL:when=$n" carrelctl rootfs adopt cas "$dir" --yes >"$work/said" 2>&1) 2>/dev/null ||
 				status=$?
@@ -245,6 +267,7 @@ test_adopt_cut_off() {
 			expect_eq secret "$(cat "$users/$uid/home/file")" "killed before $syscall $n"
 			expect_match ' of-cas ' "$(carrelctl faults cas)" "killed before $syscall $n"
 			expect_eq 1 "$(find "$users" -path "*/$uid.cas.*/home/since" | wc -l)" "killed before $syscall $n"
+			expect_eq '' "$(find "$users" -mindepth 2 -maxdepth 2 -name '.*' -printf '%P ')" "left, killed before $syscall $n"
 		done
 	done
 	[ $total -gt 8 ] || fail "killed only $total times"

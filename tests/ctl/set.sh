@@ -229,6 +229,30 @@ test_apply_takes_the_config() {
 	nothing_left
 }
 
+# A name that is escaped in records, and one that is cut there as well.
+test_apply_names_that_are_odd() {
+	local name
+
+	for name in 'DOM\ann' "DOM\\$(printf '\303\251%.0s' {1..20})"; do
+		policy 'limits = { memory = "64M"; };'
+		useradd -m -d /home/odd -s "$shell_path" -G carrel odd
+		allow_key odd
+		sed -i "s/^odd:/${name/\\/\\\\}:/" /etc/passwd /etc/shadow
+		sed -i "s/\\bodd\\b/${name/\\/\\\\}/" /etc/group
+		hold_session "$name"
+		policy 'limits = { memory = "80M"; };'
+		expect_status 0 carrelctl apply
+		expect_match '^1 session of 1 user, ' "$output"
+		expect_eq 83886080 "$(memory_limit "$session")"
+		end_client
+		nothing_left
+		expect_syslog "session ended: user=DOM.x5cx5c(ann|.x5cxc3[^ ]*) id=$session " # and once more by the daemon of the tests
+		sed -i '/^DOM/d' /etc/passwd /etc/shadow
+		sed -i "s/DOM[^,:]*/nobody/" /etc/group
+		rm -r /home/odd
+	done
+}
+
 test_apply_io() {
 	policy "limits = { io = ( { device = \"$repo\"; read = \"3M\"; write_ops = \"200\"; } ); };"
 	hold_session u1

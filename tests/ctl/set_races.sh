@@ -35,6 +35,18 @@ user_pids_are() { # ID VALUE
 	[ "$(user_pids "$1")" = "$2" ]
 }
 
+# Another process, a login or `apply`, writes to the file of a group between the write and the look at what became of it.
+interfere() { # FILE VALUE COMMAND…
+	local status=0
+
+	rm -f "$work/trace"
+	strace -f -o "$work/trace" -P "$1" -e trace=write -e inject=write:delay_exit=1000000:when=1 "${@:3}" >"$work/said" 2>&1 &
+	wait_until 30 grep -qs '^[0-9]* *write(.*(DELAYED)' "$work/trace"
+	echo "$2" >"$1"
+	wait $! || status=$?
+	[ $status = 0 ] || fail "status $status, and it said: $(<"$work/said")"
+}
+
 hold_lock() {
 	exec {lock}<"$files"
 	flock "$lock"
@@ -229,6 +241,7 @@ test_apply_goes_on_after_a_user_it_fails_for() {
 	hold_session u1
 	other=$session
 	add_user u2
+	rm -f "$work/second" # "up" of a test before
 	ssh "${ssh_options[@]}" -l u2 127.0.0.1 'echo up; exec sleep 100001' >"$work/second" 2>&1 </dev/null &
 	second=$!
 	wait_until 30 grep -qx up "$work/second"
@@ -273,5 +286,20 @@ test_set_names_what_is_left_out() {
 	expect_status 0 carrelctl set u1 user_limits.pids=100
 	expect_match 'warning: .*: not enforced here: user_limits.pids' "$errors"
 	umount "$file"
+	release_session
+}
+
+# What holds in the end is what was asked for, and nobody is refused because somebody else was at it as well.
+test_two_who_write_one_value() {
+	local file
+
+	policy 'user_limits = { pids = "90"; };'
+	hold_session u1
+	file=$(level_file "$(dirname "$(group_of "$session")")" pids pids.max pids.max)
+	interfere "$file" 55 carrelctl set u1 user_limits.pids=100
+	expect_eq 100 "$(<"$file")"
+	echo 70 >"$file"
+	interfere "$file" 56 pamtester carrel-test u1 open_session close_session
+	expect_eq 100 "$(<"$file")"
 	release_session
 }

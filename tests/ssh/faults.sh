@@ -201,6 +201,17 @@ test_limits_of_a_group() {
 	release_session
 }
 
+# Beside a session that began under another budget all are in that, and it is its limit.
+test_the_group_is_the_one_whose_limit_it_was() {
+	forget
+	write_config <<<'covers = [ "@carrel" ]; rules = ( { match = "@carrel"; group_limits = { pids = "12"; }; } );'
+	hold_session u1
+	write_config <<<'covers = [ "@carrel" ]; rules = ( { match = "u1"; group_limits = { pids = "100"; }; } );'
+	expect_status 2 ssh_as u1 'for i in $(seq 20); do sleep 3 & done'
+	expect_match "carrel: limit of 12 processes of the group 'carrel' reached" "$errors"
+	release_session
+}
+
 # A process has the name its program's file has.
 test_names_are_escaped() {
 	forget

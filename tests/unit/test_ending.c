@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -50,6 +51,10 @@ static void test_names_add_no_field(void **state)
 	ending_format(line, sizeof(line), &record, ENDING_ADMIN, 0, &usage);
 	assert_non_null(strstr(line, "user=a\\x20how\\x3dlogout id="));
 	assert_non_null(strstr(line, "from=\\x22x\\x22 service="));
+	/* What is escaped is so once. */
+	snprintf(record.user, sizeof(record.user), "DOM\\ann\n");
+	ending_format(line, sizeof(line), &record, ENDING_ADMIN, 0, &usage);
+	assert_non_null(strstr(line, "user=DOM\\x5cann\\x0a id="));
 	/* As long as they can be, the line has all its fields. */
 	memset(record.user, ' ', sizeof(record.user) - 1);
 	memset(record.rhost, '=', sizeof(record.rhost) - 1);

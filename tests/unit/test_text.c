@@ -35,6 +35,28 @@ static void test_escape(void **state)
 	assert_string_equal(text_escape(buf, sizeof(buf), ""), "");
 }
 
+static const char *unescaped(char *buf, size_t size, const char *in)
+{
+	text_unescape(buf, size, in, strlen(in));
+	return buf;
+}
+
+static void test_unescape(void **state)
+{
+	char buf[64], safe[64];
+	static const char odd[] = "DOM\\ann \x1b\xc3\xa9\\x41";
+
+	assert_string_equal(unescaped(buf, sizeof(buf), text_escape(safe, sizeof(safe), odd)), odd);
+	text_unescape(safe, sizeof(safe), safe, strlen(safe)); /* in place */
+	assert_string_equal(safe, odd);
+	assert_string_equal(unescaped(buf, sizeof(buf), "\\x4 \\x4g \\X41 \\x00 \\"),
+			    "\\x4 \\x4g \\X41 \\x00 \\");
+	text_unescape(buf, sizeof(buf), "a\\x41", 4);
+	assert_string_equal(buf, "a\\x4");
+	text_unescape(buf, 3, "1234", 4);
+	assert_string_equal(buf, "12");
+}
+
 static void test_printable(void **state)
 {
 	char text[] = "a\\x41\n\x1b[31m\t\x7f\xc3\xa9~ ";
@@ -157,11 +179,12 @@ static void test_error_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_printable), cmocka_unit_test(test_format),
-		cmocka_unit_test(test_escape),	  cmocka_unit_test(test_escape_cuts),
-		cmocka_unit_test(test_distance),  cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_is_name),	  cmocka_unit_test(test_hex_digit),
-		cmocka_unit_test(test_error),	  cmocka_unit_test(test_error_long),
+		cmocka_unit_test(test_printable),   cmocka_unit_test(test_format),
+		cmocka_unit_test(test_escape),	    cmocka_unit_test(test_unescape),
+		cmocka_unit_test(test_escape_cuts), cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_nearest),	    cmocka_unit_test(test_is_name),
+		cmocka_unit_test(test_hex_digit),   cmocka_unit_test(test_error),
+		cmocka_unit_test(test_error_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
