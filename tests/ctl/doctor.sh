@@ -184,6 +184,18 @@ test_names_of_users_from_the_network() {
 	cp "$work/nsswitch.conf" /etc/nsswitch.conf
 }
 
+test_logs() {
+	mend
+	expect_status 0 carrelctl doctor
+	expect_match $'\nok +syslog .*\nok +kmsg ' "$output"
+	: >"$work/nobody"
+	with "mount --bind $work/nobody /dev/log" warning syslog "nobody listens at '/dev/log' \(.*refused\)"
+	mkdir "$work/dev"
+	: >"$work/dev/null"
+	with "mount --bind /dev/null $work/dev/null; mount --rbind $work/dev /dev" warning syslog "'/dev/log' \(No such file"
+	expect_match $'\nwarning +kmsg .*cannot be read \\(No such file' "$output"
+}
+
 # --- sshd ---
 
 test_sshd_settings() {
