@@ -166,6 +166,9 @@ test_pam() {
 	expect_status 0 carrelctl doctor
 	expect_match 'ok +pam ' "$output"
 	mend
+	sed -i 's|pam_carrel.so|pam_carrel.so debug timeout=1m|' /etc/pam.d/sshd
+	problem pam "knows no argument 'timeout=1m'"
+	mend
 	sed -i 's|pam_carrel.so|/opt/pam_carrel.so|' /etc/pam.d/sshd
 	problem pam "'/opt/pam_carrel.so' is not there"
 	rm /etc/pam.d/sshd
