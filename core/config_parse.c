@@ -284,15 +284,23 @@ static void read_top(struct source *src, const config_setting_t *setting)
  */
 #define END_MARK "carrel-end-of-file"
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* of UTF-8 */
+
 /*
  * Things libconfig accepts and a policy must not have: a NUL, at which it stops reading, and its directive
- * that opens another file. libconfig knows the directive at the start of a line only.
+ * that opens another file. libconfig knows the directive at the start of a line only. And a byte order mark, which
+ * nobody sees: to libconfig it is a syntax error.
  */
 static bool text_is_acceptable(struct source *src, const char *text, size_t length, unsigned *lines)
 {
 	bool good = true;
 
 	*lines = 1;
+	if (strncmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
+		config_fail(src->reader, EINVAL, src->file, 1,
+			    "the file begins with a byte order mark: save it without one");
+		good = false;
+	}
 	for (const char *line = text;;) {
 		const char *word = line + strspn(line, " \t\r\f\v"), *end = strchr(line, '\n');
 
@@ -318,9 +326,12 @@ static bool parse_tree(struct source *src, const char *marked, unsigned lines, c
 {
 	if (!config_read_string(tree, marked)) {
 		unsigned line = (unsigned)config_error_line(tree);
+		const char *text = config_error_text(tree) ? config_error_text(tree) : "syntax error";
 
-		config_fail(src->reader, EINVAL, src->file, line && line < lines ? line : lines, "%s",
-			    config_error_text(tree) ? config_error_text(tree) : "syntax error");
+		/* Nothing is wrong before the mark: what it stands in was not closed. */
+		if (line > lines && strcmp(text, "syntax error") == 0)
+			text = "the file ends within a setting: is a string or a bracket not closed?";
+		config_fail(src->reader, EINVAL, src->file, line && line < lines ? line : lines, "%s", text);
 		return false;
 	}
 	const config_setting_t *root = config_root_setting(tree);

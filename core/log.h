@@ -1,5 +1,5 @@
 /*
- * log.h - one line to syslog, for the edge of a program (core/ itself never logs).
+ * log.h - one line to syslog, for the edge of a program (core/ itself never logs); and the kernel's own log.
  *
  * A datagram to /dev/log. A syslog daemon that is busy is waited for, for a moment: one that is stuck must not hold up a login.
  */
@@ -17,5 +17,11 @@ void log_send(const char *tag, int priority, const char *fmt, ...) __attribute__
 
 /* The same of a text that has been escaped, and is sent as it is. */
 void log_escaped(const char *tag, int priority, const char *text);
+
+/* The socket that log_send sends to: a descriptor, which never blocks and is the caller's, or -errno. Nothing is sent. */
+int log_connect(void);
+
+/* The kernel's log, from here on: a descriptor, which never blocks and is the caller's, or -errno. */
+int log_open_kernel(void);
 
 #endif

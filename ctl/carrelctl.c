@@ -229,14 +229,18 @@ static int wrong_usage(const struct ctl_verb *verb)
 /* `c` is as getopt_long(3) gave it for `word`, which may be an option's value. */
 static void refuse_option(const struct ctl_verb *verb, int c, const char *word)
 {
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "%s%s%s", verb->name, verb->sub ? " " : "",
+		       verb->sub ? verb->sub : "");
 	for (size_t i = 0; i < ARRAY_SIZE(option_texts); i++) {
 		const char *text = option_texts[i].text;
 		if (c != (int)option_texts[i].option || !strchr(text, ' '))
 			continue;
-		ctl_error("'%s' does not take '%.*s'", verb->name, (int)strcspn(text, " "), text);
+		ctl_error("'%s' does not take '%.*s'", name, (int)strcspn(text, " "), text);
 		return;
 	}
-	ctl_error(c == ':' ? "'%s': '%s' needs a value" : "'%s' does not take '%s'", verb->name, word);
+	ctl_error(c == ':' ? "'%s': '%s' needs a value" : "'%s' does not take '%s'", name, word);
 }
 
 /* Options may stand before, between and after the words. 1: help was printed instead. */

@@ -289,6 +289,14 @@ static int attend(struct running *running, struct said *said, struct progress *p
 	}
 }
 
+/* As "curl: (6) ...": most programs put their name before what they say. */
+static bool says_name(const char *line, const char *program)
+{
+	size_t n = strlen(program);
+
+	return strncmp(line, program, n) == 0 && line[n] == ':';
+}
+
 int confine_run(const struct confine *confine, struct progress *progress,
 		int (*tick)(void *arg, struct carrel_error *err), void *arg, struct carrel_error *err)
 {
@@ -315,7 +323,9 @@ int confine_run(const struct confine *confine, struct progress *progress,
 		return r;
 	if (WIFSIGNALED(status))
 		return error_set(err, EIO, "'%s' died by signal %d", confine->program, WTERMSIG(status));
-	if (WEXITSTATUS(status))
+	if (WEXITSTATUS(status) && says_name(said.last, confine->program))
+		(void)error_set(err, EIO, "%s", said.last);
+	else if (WEXITSTATUS(status))
 		(void)error_set(err, EIO, "%s: %s", confine->program,
 				said.last[0] ? said.last : "it failed and did not say why");
 	return WEXITSTATUS(status);

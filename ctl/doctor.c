@@ -46,6 +46,8 @@ static const struct {
 	{ "shells", doctor_shells },
 	{ "pam", doctor_pam },
 	{ "nss", doctor_nss },
+	{ "syslog", doctor_syslog },
+	{ "kmsg", doctor_kmsg },
 	{ "ids", doctor_ids },
 	{ "state", doctor_state },
 	{ "storage", doctor_storage },

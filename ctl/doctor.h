@@ -2,7 +2,7 @@
  * doctor.h - what the files of `carrelctl doctor` share.
  *
  *	doctor.c         the verb, the table of checks, the table that it prints
- *	doctor_host.c    kernel, cgroups, policy, programs
+ *	doctor_host.c    kernel, cgroups, policy, programs, logs
  *	doctor_state.c   what is in CARREL_STATE_DIR and CARREL_RUN_DIR
  *	doctor_pam.c     /etc/pam.d/sshd; pam_stack.c reads it
  *	doctor_sshd.c    what `sshd -T` says; sshd_text.c judges it
@@ -70,6 +70,8 @@ void doctor_programs(struct doctor *d);
 void doctor_shells(struct doctor *d);
 void doctor_pam(struct doctor *d);
 void doctor_nss(struct doctor *d);
+void doctor_syslog(struct doctor *d);
+void doctor_kmsg(struct doctor *d);
 void doctor_sshd(struct doctor *d);
 void doctor_ids(struct doctor *d);
 void doctor_state(struct doctor *d);

@@ -1,4 +1,4 @@
-/* doctor_host.c - checks of kernel, cgroups, policy and programs: see doctor.h. */
+/* doctor_host.c - checks of kernel, cgroups, policy, programs and logs: see doctor.h. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include "core/config_summary.h"
 #include "core/fs.h"
 #include "core/image.h"
+#include "core/log.h"
 #include "core/nss.h"
 #include "core/paths.h"
 #include "core/text.h"
@@ -295,4 +296,30 @@ void doctor_nss(struct doctor *d)
 			    "nsswitch.conf names '%s': sshd does not join the sandbox's network, and "
 			    "forwards (-L, -R, -D) reach the host's",
 			    offender);
+}
+
+/* --- logs --- */
+
+void doctor_syslog(struct doctor *d)
+{
+	_cleanup_close_ int fd = log_connect();
+
+	if (fd < 0)
+		doctor_note(d, DOCTOR_WARNING, "install and start a syslog daemon or journald",
+			    "nobody listens at '/dev/log' (%s): why logins are refused is written nowhere",
+			    strerror(-fd));
+	else
+		doctor_ok(d, "'/dev/log' takes what Carrel has to say");
+}
+
+void doctor_kmsg(struct doctor *d)
+{
+	_cleanup_close_ int fd = log_open_kernel();
+
+	if (fd < 0)
+		doctor_note(d, DOCTOR_WARNING, "see whether a container or a security module forbids it",
+			    "'/dev/kmsg' cannot be read (%s): whom the kernel kills for memory is not told",
+			    strerror(-fd));
+	else
+		doctor_ok(d, "'/dev/kmsg' can be read, for the names of processes killed for memory");
 }

@@ -46,7 +46,12 @@ static void check_module(struct doctor *d, const struct pam_place *place)
 	    access(path, R_OK) < 0)
 		doctor_note(d, DOCTOR_PROBLEM, "install Carrel anew, with PAMDIR where libpam looks",
 			    "'%s' is not there: nobody can log in", path);
-	if (*place->conf && strcmp(place->conf, CARREL_CONF) != 0)
+	if (*place->wrong)
+		doctor_note(d, DOCTOR_PROBLEM, "take it out, or correct it: see pam_carrel(8)",
+			    "pam_carrel.so knows no argument '%s': nobody is sandboxed, and whoever has "
+			    "carrel-shell is refused",
+			    place->wrong);
+	else if (*place->conf && strcmp(place->conf, CARREL_CONF) != 0)
 		doctor_note(d, DOCTOR_WARNING, "", "the line has conf=%s, which is not looked at here",
 			    place->conf);
 }

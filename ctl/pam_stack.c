@@ -2,10 +2,13 @@
 #include "pam_stack.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/module_arguments.h"
+#include "core/text.h"
 
 #define DEPTH_MAX 8
 #define FILE_MAX  (64 * 1024)
@@ -143,6 +146,25 @@ static void look_at_other(struct pam_place *place, const struct pam_line *line, 
 		(void)snprintf(place->exposed, sizeof(place->exposed), "%s", name);
 }
 
+/* libpam takes the brackets off an argument that has blanks in it. */
+static void check_arguments(struct pam_place *place, const char *arguments)
+{
+	struct module_arguments ignored = MODULE_ARGUMENTS_DEFAULT;
+	char text[PATH_MAX], *at = text, *word;
+
+	if (text_format(text, sizeof(text), "%s", arguments) < 0)
+		return; /* nobody writes that */
+	while (!*place->wrong && (word = take_word(&at))) {
+		size_t length = strlen(word);
+		if (*word == '[' && word[length - 1] == ']') {
+			word[length - 1] = '\0';
+			word++;
+		}
+		if (!module_argument_read(&ignored, word))
+			(void)snprintf(place->wrong, sizeof(place->wrong), "%s", word);
+	}
+}
+
 static void look_at(void *arg, const struct pam_line *line)
 {
 	struct pam_place *place = arg;
@@ -164,6 +186,7 @@ static void look_at(void *arg, const struct pam_line *line)
 	if (conf)
 		(void)snprintf(place->conf, sizeof(place->conf), "%.*s", (int)strcspn(conf + 5, " \t"),
 			       conf + 5);
+	check_arguments(place, line->arguments);
 }
 
 int pam_find_place(const struct pam_files *files, const char *service, struct pam_place *place)

@@ -36,6 +36,7 @@ struct pam_place {
 	char control[64]; /* of its line */
 	char module[160]; /* as it is written */
 	char conf[160];	  /* conf= of it, or "" */
+	char wrong[64];	  /* its first argument that is unknown or malformed, or "" */
 	char ends[64];	  /* a module before it whose success ends the stack, or "" */
 	char after[64];	  /* the first module after it, or "" */
 	bool leaves;	  /* a line with "leave" comes before it */

@@ -344,8 +344,10 @@ int verb_rootfs_upgrade(const struct ctl_args *args)
 	_cleanup_rootfs_ struct rootfs rootfs = ROOTFS_NONE;
 	struct upgrade up = { .images = { -EBADF, -EBADF }, .held = { -EBADF, -EBADF } };
 
-	if (!args->image || !image_name_valid(args->image))
+	if (!args->image)
 		return ctl_usage("say --image NAME: which image to go on to");
+	if (!image_name_valid(args->image))
+		return ctl_usage("'%s' is not a name for an image", args->image);
 	int status = upgrade(&up, &rootfs, args);
 	for (int i = OLD; i <= NEW; i++) {
 		close_fd(&up.images[i]);

@@ -89,7 +89,9 @@ int rootfs_find(struct rootfs *rootfs, const char *word, struct carrel_error *er
 	}
 	int r = open_state(rootfs, err);
 	if (r == -ENOENT)
-		return error_set(err, ENOENT, "'%s' has no root filesystem: it is made at the first login",
+		return error_set(err, ENOENT,
+				 rootfs->kept ? "there is no root filesystem '%s'"
+					      : "'%s' has no root filesystem: it is made at the first login",
 				 safe);
 	/* By name somebody means the account; what is there may be another's who had the uid before. */
 	if (r == 0 && entry && rootfs->owner.name[0] && strcmp(rootfs->owner.name, word) != 0)

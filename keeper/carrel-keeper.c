@@ -337,6 +337,18 @@ static void normalize_process(void)
 		exit(1);
 }
 
+/*
+ * The descriptors that wire.h promises. Without them what we open would get their numbers, and be taken for the answer's socket.
+ */
+static bool has_caller(bool opens)
+{
+	int type;
+	socklen_t size = sizeof(type);
+
+	return getsockopt(WIRE_ANSWER_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	       (!opens || fcntl(WIRE_OPENER_FD, F_GETFD) >= 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct keeper k = {
@@ -367,9 +379,11 @@ int main(int argc, char **argv)
 	k.title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
 	if (parse(argc, argv, &k.request) < 0 || geteuid() != 0)
 		return usage();
+	const char *verb = argv[optind], *name = argv[optind + 1];
+	if (!has_caller(strcmp(verb, "open") == 0))
+		return usage();
 	normalize_process();
 	close_range(WIRE_OPENER_FD + 1, ~0u, 0);
-	const char *verb = argv[optind], *name = argv[optind + 1];
 	if (strcmp(verb, "open") == 0) {
 		k.request.user = name;
 		return run_open(&k);

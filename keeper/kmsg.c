@@ -2,7 +2,6 @@
 #include "kmsg.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +10,8 @@
 #include "core/cleanup.h"
 #include "core/text.h"
 
-#define DEVICE	    "/dev/kmsg"
 #define RECORD_MAX  8192  /* the kernel's own; a shorter buffer is EINVAL */
 #define RECORDS_MAX 65536 /* of one look: more than the log of any kernel holds */
-
-int kmsg_open(void)
-{
-	_cleanup_close_ int fd = open(DEVICE, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
-		return -errno;
-	return steal_fd(&fd);
-}
 
 static bool ends_with(const char *text, size_t length, const char *end)
 {

@@ -20,9 +20,6 @@
 
 #define KMSG_NAME_MAX 16 /* of a process' name, with the NUL */
 
-/* The log, from here on. Never blocks. A descriptor or -errno. */
-int kmsg_open(void);
-
 struct kmsg_victim {
 	char name[KMSG_NAME_MAX];
 	unsigned long pid; /* the same in both lines */

@@ -280,7 +280,7 @@ void watch_start(struct keeper *k)
 
 	memset(&watch, 0, sizeof(watch));
 	watch_groups_open(&watch.groups, k);
-	watch.kmsg = kmsg_open();
+	watch.kmsg = log_open_kernel();
 	watch.disk_at = now;
 	watch.recheck_at = SOURCE_NEVER;
 	const struct source source = {

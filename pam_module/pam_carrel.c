@@ -18,17 +18,16 @@
 
 #include "core/cleanup.h"
 #include "core/covered.h"
+#include "core/module_arguments.h"
 #include "core/paths.h"
 #include "keeper_call.h"
 #include "netns.h"
 #include "report.h"
 
-#define TIMEOUT_DEFAULT 10
-#define TIMEOUT_MAX	300
-#define ID_MAX		24 /* "4294967295-0123abcd" and the NUL */
-#define SESSION_DATA	"carrel_session"
-#define SESSION_ENV	"CARREL_SESSION"
-#define SORRY		"carrel: your session could not be started; please tell the administrator"
+#define ID_MAX	     24 /* "4294967295-0123abcd" and the NUL */
+#define SESSION_DATA "carrel_session"
+#define SESSION_ENV  "CARREL_SESSION"
+#define SORRY	     "carrel: your session could not be started; please tell the administrator"
 
 /* What a handle remembers from a successful open to its close. */
 struct session {
@@ -42,57 +41,19 @@ struct login {
 	int flags;
 	const char *user;
 	const struct passwd *pw;
-	const char *conf;
-	int timeout; /* seconds */
-	bool debug;
-	bool leave;
+	struct module_arguments arguments;
 	const char *bad_argument;  /* the first one that is unknown or malformed */
 	int64_t started, deadline; /* clock_ms() */
 };
 
-static bool parse_timeout(const char *text, int *seconds)
-{
-	int value = 0;
-
-	for (const char *p = text; *p; p++) {
-		if (*p < '0' || *p > '9' || value > TIMEOUT_MAX)
-			return false;
-		value = value * 10 + (*p - '0');
-	}
-	if (value < 1 || value > TIMEOUT_MAX)
-		return false;
-	*seconds = value;
-	return true;
-}
-
-static bool parse_argument(struct login *login, const char *argument)
-{
-	if (strncmp(argument, "conf=/", 6) == 0) {
-		login->conf = argument + 5;
-		return true;
-	}
-	if (strncmp(argument, "timeout=", 8) == 0)
-		return parse_timeout(argument + 8, &login->timeout);
-	if (strcmp(argument, "debug") == 0) {
-		login->debug = true;
-		return true;
-	}
-	if (strcmp(argument, "leave") == 0) {
-		login->leave = true;
-		return true;
-	}
-	return false;
-}
-
 static void parse_arguments(struct login *login, int argc, const char **argv)
 {
-	login->conf = CARREL_CONF;
-	login->timeout = TIMEOUT_DEFAULT;
+	login->arguments = MODULE_ARGUMENTS_DEFAULT;
 	for (int i = 0; i < argc; i++) {
-		if (!parse_argument(login, argv[i]) && !login->bad_argument)
+		if (!module_argument_read(&login->arguments, argv[i]) && !login->bad_argument)
 			login->bad_argument = argv[i];
 	}
-	login->deadline = login->started + login->timeout * 1000;
+	login->deadline = login->started + login->arguments.timeout * 1000;
 }
 
 static int refuse(const struct login *login, const char *user_line, const char *log_line)
@@ -156,17 +117,15 @@ static void ask_to_open(const struct login *login, struct keeper_answer *answer)
 	const struct {
 		const char *option, *value;
 	} options[] = {
-		{ "--conf=", login->conf },
-		{ "--timeout=", timeout },
-		{ "--service=", item(login, PAM_SERVICE) },
-		{ "--rhost=", item(login, PAM_RHOST) },
+		{ "--conf=", login->arguments.conf },	    { "--timeout=", timeout },
+		{ "--service=", item(login, PAM_SERVICE) }, { "--rhost=", item(login, PAM_RHOST) },
 		{ "--tty=", item(login, PAM_TTY) },
 	};
 	const char *argv[ARRAY_SIZE(options) + 5] = { "carrel-keeper", "open", login->user };
 	char text[2 * PATH_MAX];
 	size_t argc = 3, used = 0;
 
-	snprintf(timeout, sizeof(timeout), "%d", login->timeout);
+	snprintf(timeout, sizeof(timeout), "%d", login->arguments.timeout);
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (!*options[i].value)
 			continue;
@@ -179,7 +138,7 @@ static void ask_to_open(const struct login *login, struct keeper_answer *answer)
 		argv[argc++] = text + used;
 		used += (size_t)n + 1;
 	}
-	if (login->debug)
+	if (login->arguments.debug)
 		argv[argc++] = "--debug";
 	keeper_ask(argv, login->deadline, answer);
 }
@@ -264,7 +223,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	if (!login.pw)
 		return refuse(&login, SORRY, "there is no such user");
 	parse_arguments(&login, argc, argv);
-	if (login.leave)
+	if (login.arguments.leave)
 		return PAM_IGNORE; /* another line opens the session */
 	if (login.bad_argument) {
 		char reason[256];
@@ -278,7 +237,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	case KEEPER_READY:
 		return enter_session(&login, &answer);
 	case KEEPER_IGNORE:
-		if (login.debug)
+		if (login.arguments.debug)
 			report_log(pamh, LOG_DEBUG, "user %s is not covered: %s", login.user, answer.detail);
 		return PAM_IGNORE;
 	case KEEPER_REFUSE:
@@ -331,7 +290,7 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **a
 	look_up_user(&login);
 	/* A wrong argument has been reported by open, and is no reason to leave a session behind. */
 	parse_arguments(&login, argc, argv);
-	if (login.leave)
+	if (login.arguments.leave)
 		return leave_first(&login);
 	struct session *session = find_session(&login, &spare);
 	if (!session)

@@ -166,6 +166,9 @@ test_pam() {
 	expect_status 0 carrelctl doctor
 	expect_match 'ok +pam ' "$output"
 	mend
+	sed -i 's|pam_carrel.so|pam_carrel.so debug timeout=1m|' /etc/pam.d/sshd
+	problem pam "knows no argument 'timeout=1m'"
+	mend
 	sed -i 's|pam_carrel.so|/opt/pam_carrel.so|' /etc/pam.d/sshd
 	problem pam "'/opt/pam_carrel.so' is not there"
 	rm /etc/pam.d/sshd
@@ -182,6 +185,18 @@ test_names_of_users_from_the_network() {
 	sed -i 's/AllowTcpForwarding yes/AllowTcpForwarding no/' "$drop_in"
 	warning nss ldap
 	cp "$work/nsswitch.conf" /etc/nsswitch.conf
+}
+
+test_logs() {
+	mend
+	expect_status 0 carrelctl doctor
+	expect_match $'\nok +syslog .*\nok +kmsg ' "$output"
+	: >"$work/nobody"
+	with "mount --bind $work/nobody /dev/log" warning syslog "nobody listens at '/dev/log' \(.*refused\)"
+	mkdir "$work/dev"
+	: >"$work/dev/null"
+	with "mount --bind /dev/null $work/dev/null; mount --rbind $work/dev /dev" warning syslog "'/dev/log' \(No such file"
+	expect_match $'\nwarning +kmsg .*cannot be read \\(No such file' "$output"
 }
 
 # --- sshd ---

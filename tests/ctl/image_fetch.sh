@@ -202,7 +202,7 @@ test_an_index_that_is_none() {
 	expect_match "the index has no alpine-minirootfs for $arch" "$errors"
 	rm "$index"
 	expect_status 1 fetch
-	expect_match 'latest-releases.yaml: curl: .* 404' "$errors"
+	expect_match 'latest-releases.yaml: curl: \(.* 404' "$errors"
 	write_index "$index" "$archive" "$version"
 	nothing_was_made
 }

@@ -27,6 +27,8 @@ test_diff_of_a_fresh_one() {
 	expect_match "'u2' has no root filesystem: it is made at the first login" "$errors"
 	expect_status 1 ctl diff nobody-knows
 	expect_match "there is no user 'nobody-knows'" "$errors"
+	expect_status 1 ctl diff 1001.nobody.1700000000
+	expect_match "there is no root filesystem '1001.nobody.1700000000'" "$errors"
 }
 
 test_diff() {

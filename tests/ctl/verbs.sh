@@ -86,6 +86,10 @@ test_usage_errors() {
 	usage_error "'list' does not take '--jsn'" list --jsn
 	usage_error "'list' does not take '--force'" list --force
 	usage_error "'list' does not take '--json=yes'" list --json=yes
+	usage_error "'rootfs snapshot' does not take '--yes'" rootfs snapshot --yes u1 x
+	usage_error "'image import': '--sha512' needs a value" image import --sha512
+	usage_error "'../x' is not a name for an image" rootfs upgrade --image ../x u1
+	usage_error 'say --image NAME' rootfs upgrade u1
 	usage_error 'too few arguments' kill
 	usage_error 'too many arguments' kill a b
 	usage_error 'too many arguments' check a b

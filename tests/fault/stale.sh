@@ -243,3 +243,14 @@ test_a_block_that_has_the_login_in_it() {
 	cp "$work/ids" "$ids"
 	expect_status 0 ssh_as u9 true
 }
+
+# Its descriptors would have the numbers of those that pam_carrel.so gives it.
+test_a_keeper_started_by_hand_does_nothing() {
+	local keeper=/usr/local/libexec/carrel/carrel-keeper
+
+	expect_status 2 timeout 30 "$keeper" open u1 </dev/null 3<&- 4<&-
+	expect_match '^usage: .*Started by pam_carrel.so' "$errors"
+	expect_status 2 timeout 30 "$keeper" open u1 3</dev/null 4</dev/null
+	expect_status 2 timeout 30 "$keeper" close "$uid-0badc0de" 3<&- 4<&-
+	nothing_left
+}

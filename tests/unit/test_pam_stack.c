@@ -129,6 +129,21 @@ static void arguments(void **state)
 	assert_false(pam_has_argument(&line, "debu"));
 }
 
+static void wrong_arguments(void **state)
+{
+	assert_string_equal(look("session required pam_carrel.so\n").wrong, "");
+	assert_string_equal(look("session required pam_carrel.so [conf=/a b] timeout=300\tdebug\n").wrong,
+			    "");
+	assert_string_equal(look("session required pam_carrel.so debug timeout=1m x\n").wrong, "timeout=1m");
+	assert_string_equal(look("session required pam_carrel.so conf=etc\n").wrong, "conf=etc");
+	assert_string_equal(look("session required pam_carrel.so [a b] x\n").wrong, "a b");
+	/* Of another line it does not count. */
+	assert_string_equal(
+		look("session optional pam_a.so x\nsession optional pam_carrel.so leave x\n@include ours\n")
+			.wrong,
+		"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +153,7 @@ int main(void)
 		cmocka_unit_test(missing),
 		cmocka_unit_test(after),
 		cmocka_unit_test(ended_before),
+		cmocka_unit_test(wrong_arguments),
 		cmocka_unit_test(arguments),
 	};
 
