@@ -53,3 +53,25 @@ int config_each_string(const struct config *config, const char *name,
 	}
 	return r;
 }
+
+static void
+each_name(const struct pattern_list *list, const char *key,
+	  void (*visit)(void *arg, const char *key, const char *text, const struct origin *origin), void *arg)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct pattern *pattern = &list->items[i];
+		if (pattern->kind == PATTERN_USER || pattern->kind == PATTERN_GROUP)
+			visit(arg, key, pattern->text, &pattern->origin);
+	}
+}
+
+void config_each_name(const struct config *config,
+		      void (*visit)(void *arg, const char *key, const char *text,
+				    const struct origin *origin),
+		      void *arg)
+{
+	each_name(&config->covers, "covers", visit, arg);
+	each_name(&config->exempt, "exempt", visit, arg);
+	for (size_t i = 0; i < config->rule_count; i++)
+		each_name(&config->rules[i].match, "match", visit, arg);
+}

@@ -25,4 +25,10 @@ void config_summarize(const struct config *config, struct config_summary *summar
 int config_each_string(const struct config *config, const char *name,
 		       int (*visit)(void *arg, const char *text, const struct origin *origin), void *arg);
 
+/* Call `visit` for every user ("name") and group ("@name") that `covers`, `exempt` and the rules' `match` name, in this order. */
+void config_each_name(const struct config *config,
+		      void (*visit)(void *arg, const char *key, const char *text,
+				    const struct origin *origin),
+		      void *arg);
+
 #endif

@@ -169,3 +169,33 @@ void user_facts_clear(struct user_facts *facts)
 	free(facts->host);
 	memset(facts, 0, sizeof(*facts));
 }
+
+int user_exists(const char *name, struct carrel_error *err)
+{
+	struct passwd entry;
+	char *buffer = NULL;
+	int r = lookup_passwd(name, &entry, &buffer, err);
+
+	free(buffer);
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
+int user_group_exists(const char *name, struct carrel_error *err)
+{
+	struct group entry, *found = NULL;
+	char *buffer = NULL;
+	size_t size = 0;
+	int code = ERANGE, r = 0;
+
+	while (!r && !found && code == ERANGE) {
+		r = grow_buffer(&buffer, &size, err);
+		if (!r)
+			code = getgrnam_r(name, &entry, buffer, size, &found);
+	}
+	free(buffer);
+	if (r || found)
+		return r ? r : 1;
+	return means_missing(code)
+		       ? 0
+		       : error_set(err, code, "cannot look up group '%.64s': %s", name, strerror(code));
+}

@@ -12,4 +12,8 @@ int user_facts_get(const char *name, struct user_facts *facts, struct carrel_err
 
 void user_facts_clear(struct user_facts *facts);
 
+/* Whether there is such a user, or such a group. 1, 0, or -errno when that cannot be told. */
+int user_exists(const char *name, struct carrel_error *err);
+int user_group_exists(const char *name, struct carrel_error *err);
+
 #endif

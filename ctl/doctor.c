@@ -39,6 +39,7 @@ static const struct {
 	{ "namespaces", doctor_namespaces },
 	{ "overlay", doctor_overlay },
 	{ "config", doctor_config },
+	{ "names", doctor_names },
 	{ "cgroup", doctor_cgroup },
 	{ "scope", doctor_scope },
 	{ "image", doctor_images },

@@ -65,6 +65,7 @@ void doctor_overlay(struct doctor *d);
 void doctor_cgroup(struct doctor *d);
 void doctor_scope(struct doctor *d);
 void doctor_config(struct doctor *d);
+void doctor_names(struct doctor *d);
 void doctor_images(struct doctor *d);
 void doctor_programs(struct doctor *d);
 void doctor_shells(struct doctor *d);

@@ -1,4 +1,4 @@
-/* doctor_users.c - whose logins are looked at, one user's or everybody's: see doctor.h. */
+/* doctor_users.c - whom the policy names, and whose logins are looked at, one user's or everybody's: see doctor.h. */
 #include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
@@ -8,12 +8,44 @@
 
 #include "core/array.h"
 #include "core/cleanup.h"
+#include "core/config_summary.h"
 #include "core/paths.h"
 #include "core/state.h"
 #include "core/user.h"
 #include "doctor.h"
 
 #define USERS_MAX 200 /* of whom everything is looked at, which sshd takes 10 ms each for */
+
+/* --- whom the policy names --- */
+
+static void check_name(void *arg, const char *key, const char *text, const struct origin *origin)
+{
+	struct doctor *d = arg;
+	struct carrel_error err = { 0 };
+	bool is_group = text[0] == '@';
+	int r = is_group ? user_group_exists(text + 1, &err) : user_exists(text, &err);
+
+	if (r < 0)
+		doctor_note(d, DOCTOR_WARNING, "see /etc/nsswitch.conf", "%s:%u: %s", origin->file,
+			    origin->line, err.msg);
+	else if (r == 0)
+		doctor_note(d, DOCTOR_WARNING, "correct the name, or make it",
+			    "%s:%u: '%s' in '%s' means nobody: there is no such %s", origin->file,
+			    origin->line, text, key, is_group ? "group" : "user");
+}
+
+void doctor_names(struct doctor *d)
+{
+	size_t before = d->count;
+
+	if (!d->config)
+		return;
+	config_each_name(d->config, check_name, d);
+	if (d->count == before)
+		doctor_ok(d, "every user and group that the policy names is there");
+}
+
+/* --- everybody, or one --- */
 
 /* Facts and policy. False: it is said why not. */
 static bool get_policy(struct doctor *d, struct doctor_user *user)

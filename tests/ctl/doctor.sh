@@ -20,7 +20,7 @@ test_a_good_host_has_no_problem() {
 		expect_eq '' "$errors"
 	done
 	expect_status 0 carrelctl doctor u1
-	for what in kernel namespaces overlay config 'cgroup memory' image pam nss ids state sshd shell limits home; do
+	for what in kernel namespaces overlay config names 'cgroup memory' image pam nss ids state sshd shell limits home; do
 		expect_match $'\n'"ok +$what " "$output"
 	done
 	expect_match "ok +user +u1 +covered: matches covers '@carrel'" "$output"
@@ -116,6 +116,16 @@ test_policy() {
 	mend
 	write_config <<<'covers = [ ];'
 	finds 1 warning config 'names nobody'
+}
+
+test_names_that_are_nobodys() {
+	mend
+	printf 'covers = [ "@carrel",\n"@carell" ]; exempt = [ "amdin", "root" ];\nrules = ( { match = [ "*", "uid:1-2", "@no" ]; } );' |
+		write_config
+	warning names "carrel.conf:2: '@carell' in 'covers' means nobody: there is no such group "
+	expect_match "names .*carrel.conf:2: 'amdin' in 'exempt' means nobody: there is no such user " "$output"
+	expect_match "names .*carrel.conf:3: '@no' in 'match' means nobody: there is no such group " "$output"
+	expect_eq 3 "$(grep -c '^warning *names' <<<"$output")"
 }
 
 test_shadow_mode_with_the_shell_and_the_drop_in_of_enforce() {

@@ -55,13 +55,31 @@ static void test_each_string_replaced(void **state)
 	assert_string_equal(all, "mine:2 ");
 }
 
+static void collect_name(void *arg, const char *key, const char *text, const struct origin *origin)
+{
+	char *all = arg;
+
+	snprintf(all + strlen(all), 256 - strlen(all), "%s:%s:%u ", key, text, origin->line);
+}
+
+static void test_each_name(void **state)
+{
+	char all[256] = "";
+	_cleanup_config_ struct config *config = parse_good(
+		"rules = ( { match = [ \"*\", \"@a\" ]; },\n { match = \"uid:1-2\"; },\n { match = \"b\"; } "
+		");\n"
+		"covers = [ \"@c\" ];\nexempt = [ \"d\" ];\n");
+
+	config_each_name(config, collect_name, all);
+	assert_string_equal(all, "covers:@c:4 exempt:d:5 match:@a:1 match:b:3 ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_summary),
-		cmocka_unit_test(test_summary_of_nothing),
-		cmocka_unit_test(test_each_string),
-		cmocka_unit_test(test_each_string_replaced),
+		cmocka_unit_test(test_summary),	    cmocka_unit_test(test_summary_of_nothing),
+		cmocka_unit_test(test_each_string), cmocka_unit_test(test_each_string_replaced),
+		cmocka_unit_test(test_each_name),
 	};
 	return cmocka_run_group_tests_name("config_summary", tests, NULL, NULL);
 }
