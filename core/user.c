@@ -64,26 +64,40 @@ static int lookup_passwd(const char *name, struct passwd *entry, char **buffer, 
 	return error_set(err, code, "cannot look up user '%.64s': %s", name, strerror(code));
 }
 
-/* The name of a group, allocated; NULL in *name when the number has none. */
-static int lookup_group(gid_t gid, char **name, struct carrel_error *err)
+/*
+ * getgrnam_r, or getgrgid_r where there is no name, with a buffer that is large enough, to be freed by the caller also after a failure.
+ * 1, 0: no such group, or -errno.
+ */
+static int lookup_group(const char *name, gid_t gid, struct group *entry, char **buffer,
+			struct carrel_error *err)
 {
-	struct group entry, *found = NULL;
-	char *buffer = NULL;
+	struct group *found = NULL;
 	size_t size = 0;
-	int code = ERANGE, r = 0;
+	int code;
 
-	*name = NULL;
-	while (!r && !found && code == ERANGE) {
-		r = grow_buffer(&buffer, &size, err);
-		if (!r)
-			code = getgrgid_r(gid, &entry, buffer, size, &found);
-	}
-	if (!r && found) {
-		*name = strdup(entry.gr_name);
+	do {
+		int r = grow_buffer(buffer, &size, err);
+		if (r)
+			return r;
+		code = name ? getgrnam_r(name, entry, *buffer, size, &found)
+			    : getgrgid_r(gid, entry, *buffer, size, &found);
+	} while (!found && code == ERANGE);
+	if (found || means_missing(code))
+		return found != NULL;
+	return name ? error_set(err, code, "cannot look up group '%.64s': %s", name, strerror(code))
+		    : error_set(err, code, "cannot look up group %u: %s", gid, strerror(code));
+}
+
+/* The name of a group, allocated; NULL in *name when the number has none. */
+static int name_group(gid_t gid, char **name, struct carrel_error *err)
+{
+	struct group entry;
+	char *buffer = NULL;
+	int r = lookup_group(NULL, gid, &entry, &buffer, err);
+
+	*name = r > 0 ? strdup(entry.gr_name) : NULL;
+	if (r > 0)
 		r = *name ? 0 : out_of_memory(err);
-	} else if (!r && !means_missing(code)) {
-		r = error_set(err, code, "cannot look up group %u: %s", gid, strerror(code));
-	}
 	free(buffer);
 	return r;
 }
@@ -118,7 +132,7 @@ static int fill_groups(struct user_facts *facts, struct carrel_error *err)
 		r = facts->groups ? 0 : out_of_memory(err);
 	}
 	for (int i = 0; !r && i < count; i++) {
-		r = lookup_group(gids[i], &facts->groups[used], err);
+		r = name_group(gids[i], &facts->groups[used], err);
 		used += facts->groups[used] != NULL;
 	}
 	free(gids);
@@ -182,20 +196,10 @@ int user_exists(const char *name, struct carrel_error *err)
 
 int user_group_exists(const char *name, struct carrel_error *err)
 {
-	struct group entry, *found = NULL;
+	struct group entry;
 	char *buffer = NULL;
-	size_t size = 0;
-	int code = ERANGE, r = 0;
+	int r = lookup_group(name, 0, &entry, &buffer, err);
 
-	while (!r && !found && code == ERANGE) {
-		r = grow_buffer(&buffer, &size, err);
-		if (!r)
-			code = getgrnam_r(name, &entry, buffer, size, &found);
-	}
 	free(buffer);
-	if (r || found)
-		return r ? r : 1;
-	return means_missing(code)
-		       ? 0
-		       : error_set(err, code, "cannot look up group '%.64s': %s", name, strerror(code));
+	return r;
 }

@@ -96,3 +96,7 @@ expect_full() { # COMMAND…
 storage_line() { # USER: as carrelctl explain has it
 	carrelctl explain "$1" | sed -n 's/^storage *[^ ]* *//p'
 }
+
+none_live() {
+	! carrelctl list --json | grep -q '"state": *"live"'
+}

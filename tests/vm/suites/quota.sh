@@ -7,13 +7,15 @@
 . "$repo/tests/ssh/disk.sh"
 # shellcheck source=tests/ssh/disk_changes.sh
 . "$repo/tests/ssh/disk_changes.sh"
+# shellcheck source=tests/ssh/disk_moved.sh
+. "$repo/tests/ssh/disk_moved.sh"
 methods=(project)
 TEST_TIMEOUT=600
 quota_suites=("$repo/tests/vm/suites/quota.sh" "$file") # of xfs, when it is that
 file=$work/tests                                       # where the runner finds the names
 {
 	grep -h '^test_' "${quota_suites[@]}" | sort -u
-	grep -h '^test_\(a_full_disk\|no_files\|raised\|set_in\|reset\|switched\|shown\|snapshots\)' "$repo"/tests/ssh/disk{,_changes}.sh
+	grep -h '^test_\(a_full_disk\|no_files\|raised\|set_in\|reset\|switched\|shown\|snapshots\)' "$repo"/tests/ssh/disk{,_changes,_moved}.sh
 } >"$file"
 
 test_the_project_stays() { each project_stays; }
